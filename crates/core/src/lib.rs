@@ -1,0 +1,7 @@
+//! Host arrays, counter-based random streams, small dense linear algebra.
+
+pub mod random;
+mod real;
+
+pub use random::Stream;
+pub use real::Real;

@@ -1,0 +1,1 @@
+//! Trajectory stores (Zarr), weights (safetensors), files written whole or not at all.

@@ -1,0 +1,1 @@
+//! Executors that replay a plan.

@@ -1,0 +1,1 @@
+//! Schedules, loss, local-score composition, guidance, samplers.

@@ -1,0 +1,1 @@
+//! Exact W1, MMD, log densities.

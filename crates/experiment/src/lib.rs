@@ -1,0 +1,1 @@
+//! From a RON file to a run directory: stages, resume, report.

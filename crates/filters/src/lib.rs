@@ -1,0 +1,1 @@
+//! Kalman filter and smoother, particle filter: reference and baseline.

@@ -1,0 +1,1 @@
+//! The static graph: ops, shape rules, VJP table, passes, memory plan, the Executor trait.

@@ -1,0 +1,1 @@
+//! LAPACK's symbols on faer, so that ndarray-linalg links with cargo alone.

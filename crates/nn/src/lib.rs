@@ -1,0 +1,1 @@
+//! Layers, score networks, time embedding, optimiser, weights by name.

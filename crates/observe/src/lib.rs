@@ -1,0 +1,1 @@
+//! Observation operators emitted as graphs, noise, likelihood.

@@ -1,0 +1,2 @@
+//! The `sda` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Workspace-level tests: import rules, conformance to reference numbers, end to end, the command line.
