@@ -1,5 +1,6 @@
 //! Host arrays, counter-based random streams, small dense linear algebra.
 
+pub mod linalg;
 pub mod random;
 mod real;
 

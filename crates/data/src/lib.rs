@@ -1,1 +1,15 @@
 //! Trajectory stores (Zarr), weights (safetensors), files written whole or not at all.
+#![forbid(unsafe_code)]
+
+mod error;
+mod model_file;
+mod tensor_file;
+mod trajectory;
+pub mod whole_file;
+
+pub use error::DataError;
+pub use model_file::{FORMAT_VERSION, ModelFile, ModelHeader};
+pub use tensor_file::Metadata;
+pub use trajectory::{
+    Coordinate, Description, Dimension, Layout, Split, TrajectoryStore, TrajectoryWriter,
+};

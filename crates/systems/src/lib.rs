@@ -1,1 +1,43 @@
-//! Dynamical systems: Lorenz-63, Lorenz-96, Lotka–Volterra, damped spring.
+//! Dynamical systems: Lorenz-63, Lorenz-96, Lotka–Volterra, damped spring, rotating AR(1).
+//!
+//! A [`System`] is a Markov chain with additive Gaussian noise; [`SystemConfig`] names one in a recipe and
+//! [`Simulation`] draws trajectories of it, in parallel over members.
+
+// ndarray's `s!`, used in tests, carries an `allow(unsafe_code)` that `forbid` refuses.
+#![cfg_attr(not(test), forbid(unsafe_code))]
+
+mod ar1_rotation;
+mod config;
+mod damped_spring;
+mod density;
+mod ensemble;
+mod error;
+mod initial;
+mod linear_gaussian;
+mod lorenz63;
+mod lorenz96;
+mod lotka_volterra;
+mod normal;
+mod normalisation;
+mod runge_kutta;
+mod simulation;
+mod system;
+
+pub use ar1_rotation::Ar1Rotation;
+pub use config::SystemConfig;
+pub use damped_spring::DampedSpring;
+pub use density::{log_trajectory, log_transitions, transition_means};
+pub use ensemble::{Ensemble, LANES, Lanes};
+pub use error::SystemError;
+pub use initial::InitialLaw;
+pub use linear_gaussian::LinearGaussian;
+pub use lorenz63::Lorenz63;
+pub use lorenz96::Lorenz96;
+pub use lotka_volterra::LotkaVolterra;
+pub use normal::{add_normals, standard_normals};
+pub use normalisation::Normalisation;
+pub use simulation::Simulation;
+pub use system::System;
+
+#[cfg(test)]
+mod reference;

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Creates benches/peers/.venv (ignored by git) with PyTorch, NumPy and SciPy, for `cargo xtask bench … --peer torch`.
+# A venv that already imports all three is left alone; `--fresh` builds it anew. Delete the folder to be rid of it.
+#
+#   PYTHON       interpreter to build the venv with (default: python3, at least 3.10)
+#   TORCH_INDEX  another package index for torch alone, such as https://download.pytorch.org/whl/cpu, whose
+#                wheels leave out the GPU libraries (0.2 GB in place of about 3 GB; the CPU code is the same)
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+venv="$here/.venv"
+python="${PYTHON:-python3}"
+
+fail() {
+    echo "setup.sh: $1" >&2
+    exit 1
+}
+
+works() {
+    [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import torch, numpy, scipy' 2>/dev/null
+}
+
+case "${1:-}" in
+    --fresh) rm -rf "$venv" ;;
+    "") ;;
+    *) fail "unknown argument '$1'; the only one is --fresh" ;;
+esac
+
+if ! works; then
+    command -v "$python" >/dev/null || fail "no '$python': install Python 3.10 or later, or set PYTHON"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        fail "'$python' is $("$python" -V 2>&1); 3.10 or later is needed (set PYTHON)"
+    rm -rf "$venv"
+    "$python" -m venv "$venv" ||
+        fail "'$python -m venv' failed: on Debian and Ubuntu, apt-get install python3-venv"
+    index=()
+    if [ -n "${TORCH_INDEX:-}" ]; then
+        index=(--index-url "$TORCH_INDEX")
+    fi
+    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet numpy scipy
+    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet "${index[@]}" torch
+    works || fail "the packages were installed but do not import; run $0 --fresh"
+fi
+
+"$venv/bin/python" - <<'PY'
+import platform
+
+import numpy
+import scipy
+import torch
+
+print(f"python {platform.python_version()}, torch {torch.__version__}, numpy {numpy.__version__}, scipy {scipy.__version__}")
+PY

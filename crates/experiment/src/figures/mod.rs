@@ -1,0 +1,23 @@
+//! Figures of a run, drawn with kuva and rendered to SVG and PNG from the same drawing.
+//!
+//! Numbers come in as plain arrays and leave as bytes; nothing here knows an experiment. Colours are those of
+//! Okabe and Ito, told apart with any colour vision.
+
+mod drawing;
+mod error;
+mod fan;
+mod header;
+mod lines;
+mod palette;
+mod panel;
+mod quantiles;
+mod training;
+
+pub use drawing::Drawing;
+pub use error::FigureError;
+pub use fan::{ObservedComponent, Posterior, PosteriorFan};
+pub use lines::{Curve, Level, Lines, Panel, Positions, w1_against_corrections};
+pub use training::{LearningRate, TrainingCurve};
+
+#[cfg(test)]
+mod tests;
