@@ -117,12 +117,16 @@ fn remedy(source: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space there or choose a folder on another disk"
         }
-        io::ErrorKind::PermissionDenied => "make it readable and writable for this user or choose another folder",
+        io::ErrorKind::PermissionDenied => {
+            "make it readable and writable for this user or choose another folder"
+        }
         io::ErrorKind::ReadOnlyFilesystem => "the disk is mounted read-only: choose a folder on another disk",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "a file stands where a folder is needed: move it away or choose another folder"
         }
-        io::ErrorKind::IsADirectory => "a folder stands where a file is needed: move it away or choose another name",
+        io::ErrorKind::IsADirectory => {
+            "a folder stands where a file is needed: move it away or choose another name"
+        }
         io::ErrorKind::NotFound => "check that the path is spelled right",
         _ => "check the disk and the path",
     }

@@ -3,13 +3,13 @@
 
 mod error;
 mod model_file;
+mod observations;
 mod tensor_file;
 mod trajectory;
 pub mod whole_file;
 
 pub use error::DataError;
 pub use model_file::{FORMAT_VERSION, ModelFile, ModelHeader};
+pub use observations::Observations;
 pub use tensor_file::Metadata;
-pub use trajectory::{
-    Coordinate, Description, Dimension, Layout, Split, TrajectoryStore, TrajectoryWriter,
-};
+pub use trajectory::{Coordinate, Description, Dimension, Layout, Split, TrajectoryStore, TrajectoryWriter};

@@ -91,7 +91,7 @@ impl ModelFile {
         Self::read(path, false)
     }
 
-    /// As [`ModelFile::load`], and integers and flags become f32 too.
+    /// As [`ModelFile::load`], and integers and flags become f32 too, rounded beyond 2²⁴.
     pub fn load_with_integers(path: &Path) -> Result<Self, DataError> {
         Self::read(path, true)
     }
@@ -111,7 +111,8 @@ impl ModelFile {
     /// Errors: the first few missing, unexpected and mis-shaped names, and the architecture that the file names.
     pub fn expect_shapes(&self, expected: &[(&str, &[usize])]) -> Result<(), DataError> {
         let wanted: BTreeMap<&str, &[usize]> = expected.iter().copied().collect();
-        let missing = wanted.keys().filter(|n| !self.tensors.contains_key(**n)).map(|n| (*n).to_string()).collect();
+        let missing =
+            wanted.keys().filter(|n| !self.tensors.contains_key(**n)).map(|n| (*n).to_string()).collect();
         let unexpected = self.tensors.keys().filter(|n| !wanted.contains_key(n.as_str())).cloned().collect();
         let misshaped = self
             .tensors
@@ -121,11 +122,12 @@ impl ModelFile {
                 (shape != tensor.shape()).then(|| format!("{name} is {:?}, not {shape:?}", tensor.shape()))
             })
             .collect();
-        let complaints: Vec<String> = [("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)]
-            .into_iter()
-            .filter(|(_, names): &(_, Vec<String>)| !names.is_empty())
-            .map(|(kind, names)| first_few(kind, &names))
-            .collect();
+        let complaints: Vec<String> =
+            [("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)]
+                .into_iter()
+                .filter(|(_, names): &(_, Vec<String>)| !names.is_empty())
+                .map(|(kind, names)| first_few(kind, &names))
+                .collect();
         if complaints.is_empty() {
             return Ok(());
         }
@@ -145,7 +147,11 @@ impl ModelHeader {
     /// A header from the caller's own types.
     ///
     /// Panics: a type that JSON cannot hold (a map with keys that are not strings).
-    pub fn new(architecture: &impl Serialize, normalisation: &impl Serialize, training: &impl Serialize) -> Self {
+    pub fn new(
+        architecture: &impl Serialize,
+        normalisation: &impl Serialize,
+        training: &impl Serialize,
+    ) -> Self {
         Self {
             architecture: to_json(architecture),
             normalisation: to_json(normalisation),
@@ -180,7 +186,8 @@ impl ModelHeader {
         let mut take = |name: &str| metadata.remove(name).unwrap_or(Value::Null);
         let version = take("format_version");
         if !version.is_null() && version.as_u64().is_none_or(|v| v > FORMAT_VERSION) {
-            let detail = format!("it is {version}, this program reads up to {FORMAT_VERSION}; use a newer release");
+            let detail =
+                format!("it is {version}, this program reads up to {FORMAT_VERSION}; use a newer release");
             return Err(DataError::field(path, "format_version", detail));
         }
         let [architecture, normalisation, training, progress] =

@@ -56,7 +56,11 @@ impl Tensor<'_> {
 }
 
 /// Writes a file whole or not at all; wide numbers come first, so that every tensor is aligned.
-pub(crate) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor<'_>>, metadata: &Metadata) -> Result<(), DataError> {
+pub(crate) fn write(
+    path: &Path,
+    tensors: &BTreeMap<&str, Tensor<'_>>,
+    metadata: &Metadata,
+) -> Result<(), DataError> {
     let mut ordered: Vec<_> = tensors.iter().collect();
     ordered.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype().1));
     let mut header = BTreeMap::new();
@@ -117,12 +121,18 @@ impl TensorFile {
     pub(crate) fn reals(&self, name: &str, integers: bool) -> Result<ArrayD<f32>, DataError> {
         let (info, bytes) = self.tensor(name)?;
         let values: Vec<f32> = match (info.dtype, integers) {
-            (Dtype::F32, _) => numbers(bytes, |b| f32::from_le_bytes(b)),
+            (Dtype::F32, _) => numbers(bytes, f32::from_le_bytes),
             (Dtype::F64, _) => numbers(bytes, |b| f64::from_le_bytes(b) as f32),
             (Dtype::U8 | Dtype::BOOL, true) => bytes.iter().map(|&b| f32::from(b)).collect(),
             (Dtype::I32, true) => numbers(bytes, |b| i32::from_le_bytes(b) as f32),
             (Dtype::I64, true) => numbers(bytes, |b| i64::from_le_bytes(b) as f32),
-            (other, _) => return Err(self.wrong_type(name, other, if integers { "F32, F64, I32, I64, U8 or BOOL" } else { "F32 or F64" })),
+            (other, _) => {
+                return Err(self.wrong_type(
+                    name,
+                    other,
+                    if integers { "F32, F64, I32, I64, U8 or BOOL" } else { "F32 or F64" },
+                ));
+            }
         };
         let array = self.shaped(name, &info.shape, values)?;
         match array.indexed_iter().find(|(_, v)| !v.is_finite()) {
@@ -168,7 +178,12 @@ impl TensorFile {
     }
 
     fn wrong_type(&self, name: &str, found: Dtype, expected: &'static str) -> DataError {
-        DataError::WrongType { path: self.path.clone(), tensor: name.into(), found: found.to_string(), expected }
+        DataError::WrongType {
+            path: self.path.clone(),
+            tensor: name.into(),
+            found: found.to_string(),
+            expected,
+        }
     }
 }
 

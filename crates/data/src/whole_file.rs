@@ -130,7 +130,7 @@ mod tests {
         let path = folder.path().join("a.bin");
         write(&path, b"good").unwrap();
         let failed = write_with(&path, |file| {
-            file.write_all(&[0; 1 << 20])?;
+            file.write_all(&vec![0; 1 << 20])?;
             Err(io::ErrorKind::StorageFull.into())
         });
         let message = failed.unwrap_err().to_string();
@@ -146,7 +146,10 @@ mod tests {
         let file = folder.path().join("file");
         write(&file, b"").unwrap();
         let message = write(&file.join("a.json"), b"x").unwrap_err().to_string();
-        assert!(message.contains(file.to_str().unwrap()) && message.contains("choose another folder"), "{message}");
+        assert!(
+            message.contains(file.to_str().unwrap()) && message.contains("choose another folder"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -170,7 +173,9 @@ mod tests {
     fn only_what_dead_writers_left_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let dead = u32::MAX; // above any process number
-        for name in [format!(".a.json{MARK}{dead}-3"), format!(".b{MARK}1-0"), "a.json".into(), ".hidden".into()] {
+        for name in
+            [format!(".a.json{MARK}{dead}-3"), format!(".b{MARK}1-0"), "a.json".into(), ".hidden".into()]
+        {
             fs::write(folder.path().join(name), b"x").unwrap();
         }
         let first_process_runs = Path::new("/proc/1").exists();

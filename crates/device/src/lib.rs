@@ -1,1 +1,5 @@
 //! Executors that replay a plan.
+
+mod cpu;
+
+pub use cpu::{Cpu, CpuOptions};

@@ -70,7 +70,7 @@ impl Solver<'_> {
     /// the row's second choice is as good.
     fn reduce_columns(&mut self) {
         let mut cheapest = vec![0; self.n];
-        self.v.copy_from_slice(self.row(0));
+        self.v.copy_from_slice(&self.costs[..self.n]);
         for i in 1..self.n {
             let row = &self.costs[i * self.n..(i + 1) * self.n];
             for ((v, cheapest), &c) in self.v.iter_mut().zip(&mut cheapest).zip(row) {

@@ -4,6 +4,9 @@ use crate::graph::{Graph, NodeId};
 use crate::op::{Binary, ConvGeometry, Face, Law, Op, Unary};
 use ndarray::ArrayD;
 
+/// Inputs of one concatenation; more are concatenated in parts, so that a kernel's argument list has a bound.
+const MAX_CONCAT: usize = 32;
+
 macro_rules! unary {
     ($($name:ident $variant:ident $doc:literal;)*) => { impl Graph { $(
         #[doc = $doc]
@@ -217,6 +220,10 @@ impl Graph {
         assert!(!xs.is_empty(), "concat of nothing");
         if xs.len() == 1 {
             return xs[0];
+        }
+        if xs.len() > MAX_CONCAT {
+            let parts: Vec<NodeId> = xs.chunks(MAX_CONCAT).map(|part| self.concat(part, axis)).collect();
+            return self.concat(&parts, axis);
         }
         let mut shape = self.shape(xs[0]).to_vec();
         assert!(axis < shape.len(), "concat: axis {axis} of {shape:?}");

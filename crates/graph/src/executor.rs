@@ -53,6 +53,23 @@ pub enum ExecutorError {
     Device(String),
 }
 
+impl Program {
+    /// Number and lengths of a run's inputs against the declarations.
+    pub fn check_inputs<T>(&self, inputs: &[&[T]]) -> Result<(), ExecutorError> {
+        let declared = self.graph.inputs();
+        for (i, d) in declared.iter().enumerate() {
+            let (want, have) = (d.shape.iter().product(), inputs.get(i).map_or(0, |x| x.len()));
+            if want != have {
+                return Err(ExecutorError::Input { name: d.name.clone(), want, have });
+            }
+        }
+        match inputs.get(declared.len()) {
+            Some(extra) => Err(ExecutorError::Input { name: "beyond the last".into(), want: 0, have: extra.len() }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Compiles programs against one store of states, and runs them.
 pub trait Executor {
     /// Type of the numbers at the boundary.

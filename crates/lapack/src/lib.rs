@@ -45,6 +45,8 @@ mod symbols {
     mod svd;
 
     #[cfg(test)]
+    mod arguments;
+    #[cfg(test)]
     mod info;
 }
 

@@ -19,6 +19,20 @@ pub struct LinearGaussian {
     pub initial_covariance: Array2<f64>,
 }
 
+impl LinearGaussian {
+    /// The chain that starts `transitions` later: the exact law after a burn-in.
+    ///
+    ///   μ_0 ← A μ_0 + b, Σ_0 ← A Σ_0 Aᵀ + Σ_x
+    pub fn after(mut self, transitions: u32) -> Self {
+        for _ in 0..transitions {
+            self.initial_mean = self.transition.dot(&self.initial_mean) + &self.offset;
+            let spread = self.transition.dot(&self.initial_covariance).dot(&self.transition.t());
+            self.initial_covariance = spread + &self.noise_covariance;
+        }
+        self
+    }
+}
+
 /// A x + b for a block of members, in place.
 ///
 /// Shapes: `a` [D, D], `b` [D], `states` [D, LANES].

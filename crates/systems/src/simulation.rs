@@ -136,7 +136,7 @@ mod tests {
             let run = Simulation { system: &*system, burn_in: 2, steps: 4, stream: Stream::new(1, 1) };
             let whole = run.trajectories(start..start + members).unwrap();
             let parts: Vec<_> = run.blocks(start..start + members, block).map(|(_, part)| part.unwrap()).collect();
-            let views: Vec<_> = parts.iter().map(Array3::view).collect();
+            let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
             prop_assert_eq!(concatenate(Axis(0), &views).unwrap(), whole);
         }
     }

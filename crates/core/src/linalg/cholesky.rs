@@ -48,7 +48,9 @@ pub fn solve_spd<D: Dimension>(
     }
     let factor = factor(a)?;
     for_each_column(b, |b| {
-        factor.solvec_into(b).map_err(|e| LinalgError::from_lapack(e, |_| LinalgError::Singular { rcond: 0.0 }))
+        factor
+            .solvec_into(b)
+            .map_err(|e| LinalgError::from_lapack(e, |_| LinalgError::Singular { rcond: 0.0 }))
     })
 }
 

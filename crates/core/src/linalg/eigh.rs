@@ -54,7 +54,9 @@ pub fn sqrt_spd(a: &ArrayRef2<f64>) -> Result<Array2<f64>, LinalgError> {
     let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
     let rounding = largest * f64::EPSILON * values.len() as f64;
     match values.first() {
-        Some(&eigenvalue) if eigenvalue < -rounding => return Err(LinalgError::NegativeEigenvalue { eigenvalue }),
+        Some(&eigenvalue) if eigenvalue < -rounding => {
+            return Err(LinalgError::NegativeEigenvalue { eigenvalue });
+        }
         _ => {}
     }
     let root = (&vectors * &values.mapv(|value| value.max(0.0).sqrt())).dot(&vectors.t());

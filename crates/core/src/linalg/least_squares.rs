@@ -24,10 +24,7 @@ pub struct LeastSquares<D: Dimension> {
 /// Errors: not finite, no convergence.
 /// Panics: `b` does not have M rows.
 #[track_caller]
-pub fn lstsq<D: Dimension>(
-    a: &ArrayRef2<f64>,
-    b: &ArrayRef<f64, D>,
-) -> Result<LeastSquares<D>, LinalgError> {
+pub fn lstsq<D: Dimension>(a: &ArrayRef2<f64>, b: &ArrayRef<f64, D>) -> Result<LeastSquares<D>, LinalgError> {
     assert_rows_match(a, b);
     check_finite(b)?;
     let Svd { u, singular_values, vt } = svd(a)?;

@@ -1,7 +1,7 @@
 //! General square matrices by elimination with row interchanges.
 
-use ndarray::{Array, Array2, ArrayRef, ArrayRef2, Dimension, OwnedRepr};
-use ndarray_linalg::{Factorize, InverseInto, LUFactorized, ReciprocalConditionNum, Solve};
+use ndarray::{Array, Array2, ArrayRef, ArrayRef2, Dimension};
+use ndarray_linalg::{Lapack, MatrixLayout, Pivot, Transpose};
 use sda_lapack as _;
 
 use super::error::{check_finite, check_square};
@@ -21,8 +21,13 @@ pub fn solve<D: Dimension>(a: &ArrayRef2<f64>, b: &ArrayRef<f64, D>) -> Result<A
     if a.is_empty() {
         return Ok(b.to_owned());
     }
-    let factors = factor(a)?;
-    for_each_column(b, |b| factors.solve_into(b).map_err(singular))
+    let factors = Factors::of(a)?;
+    for_each_column(b, |mut b| {
+        let x = b.as_slice_mut().unwrap_or_default();
+        f64::solve(factors.layout, Transpose::No, &factors.entries, &factors.exchanges, x)
+            .map_err(singular)?;
+        Ok(b)
+    })
 }
 
 /// A⁻¹. To solve with it once, [`solve`] is faster and more accurate.
@@ -35,22 +40,38 @@ pub fn inverse(a: &ArrayRef2<f64>) -> Result<Array2<f64>, LinalgError> {
     if a.is_empty() {
         return Ok(a.to_owned());
     }
-    factor(a)?.inv_into().map_err(singular)
+    let Factors { layout, mut entries, exchanges } = Factors::of(a)?;
+    f64::inv(layout, &mut entries, &exchanges).map_err(singular)?;
+    Array2::from_shape_vec(a.raw_dim(), entries).map_err(|e| LinalgError::Lapack(e.to_string()))
 }
 
-/// Refuses a matrix whose condition leaves no correct digit.
-fn factor(a: &ArrayRef2<f64>) -> Result<LUFactorized<OwnedRepr<f64>>, LinalgError> {
-    // The condition number needs the norm of A, and ndarray-linalg has only that of the factors.
-    let norm = norm_one(a);
-    let factors = a.as_standard_layout().factorize().map_err(singular)?;
-    let rcond = factors.rcond().map_err(singular)? * norm_one(&factors.a) / norm;
-    if rcond >= f64::EPSILON { Ok(factors) } else { Err(LinalgError::Singular { rcond }) }
+/// P, L and U, as LAPACK packs them.
+struct Factors {
+    layout: MatrixLayout,
+    entries: Vec<f64>,
+    exchanges: Pivot,
+}
+
+impl Factors {
+    /// Refuses a matrix whose condition leaves no correct digit.
+    ///
+    /// On [`Lapack`] itself, because ndarray-linalg's `rcond` puts the norm of the factors for that of A.
+    fn of(a: &ArrayRef2<f64>) -> Result<Self, LinalgError> {
+        let layout = MatrixLayout::C { row: a.nrows() as i32, lda: a.ncols() as i32 };
+        let mut entries: Vec<f64> = a.iter().copied().collect();
+        let exchanges = f64::lu(layout, &mut entries).map_err(singular)?;
+        let rcond = f64::rcond(layout, &entries, norm_one(a)).map_err(singular)?;
+        if rcond < f64::EPSILON {
+            return Err(LinalgError::Singular { rcond });
+        }
+        Ok(Self { layout, entries, exchanges })
+    }
 }
 
 fn norm_one(a: &ArrayRef2<f64>) -> f64 {
     a.columns().into_iter().map(|column| column.iter().map(|x| x.abs()).sum()).fold(0.0, f64::max)
 }
 
-fn singular(error: ndarray_linalg::error::LinalgError) -> LinalgError {
-    LinalgError::from_lapack(error, |_| LinalgError::Singular { rcond: 0.0 })
+fn singular(error: lax::error::Error) -> LinalgError {
+    LinalgError::from_lapack(error.into(), |_| LinalgError::Singular { rcond: 0.0 })
 }

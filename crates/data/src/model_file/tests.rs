@@ -11,8 +11,12 @@ fn example() -> ModelFile {
         ("net.0.weight".to_string(), array![[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn()),
         ("net.0.bias".to_string(), array![0.5f32, -0.25].into_dyn()),
     ]);
-    let header = ModelHeader::new(&json!({"kind": "ResMLP", "width": 2}), &json!({"mean": [0.1, 1e-9]}), &json!({"seed": u64::MAX}))
-        .with_progress(&json!({"step": 12}));
+    let header = ModelHeader::new(
+        &json!({"kind": "ResMLP", "width": 2}),
+        &json!({"mean": [0.1, 1e-9]}),
+        &json!({"seed": u64::MAX}),
+    )
+    .with_progress(&json!({"step": 12}));
     ModelFile::new(tensors, header)
 }
 
@@ -50,7 +54,10 @@ fn equal_content_is_equal_bytes_and_valid_safetensors() {
         assert_eq!(fs::read(&path).unwrap(), bytes);
     }
     let peer = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    assert_eq!(peer.tensor("net.0.bias").unwrap().data(), [0.5f32.to_le_bytes(), (-0.25f32).to_le_bytes()].concat());
+    assert_eq!(
+        peer.tensor("net.0.bias").unwrap().data(),
+        [0.5f32.to_le_bytes(), (-0.25f32).to_le_bytes()].concat()
+    );
 }
 
 proptest! {
@@ -159,7 +166,14 @@ fn another_architecture_is_named() {
     let mut expected: Vec<(&str, &[usize])> = layers.iter().map(|n| (n.as_str(), &[1usize][..])).collect();
     expected.push(("net.0.weight", &[3, 2]));
     let message = file.expect_shapes(&expected).unwrap_err().to_string();
-    for part in ["model.safetensors", "missing: net.1.weight", "and 3 more", "unexpected: net.0.bias", "net.0.weight is [2, 3], not [3, 2]", "ResMLP"] {
+    for part in [
+        "model.safetensors",
+        "missing: net.1.weight",
+        "and 3 more",
+        "unexpected: net.0.bias",
+        "net.0.weight is [2, 3], not [3, 2]",
+        "ResMLP",
+    ] {
         assert!(message.contains(part), "{part} in {message}");
     }
 }

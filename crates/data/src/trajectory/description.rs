@@ -64,7 +64,9 @@ impl Description {
         let mut end = 0;
         for (name, part) in self.split.parts() {
             if part.start < end || part.end < part.start || part.end > trajectories {
-                let detail = format!("it is {part:?}, expected a range from {end} on within {trajectories} trajectories");
+                let detail = format!(
+                    "it is {part:?}, expected a range from {end} on within {trajectories} trajectories"
+                );
                 return Some((name.into(), detail));
             }
             end = part.end;
@@ -108,7 +110,8 @@ impl Description {
     ) -> Result<Self, DataError> {
         let version: u64 = attribute(path, group, "format_version")?;
         if version > FORMAT_VERSION {
-            let detail = format!("it is {version}, this program reads up to {FORMAT_VERSION}; use a newer release");
+            let detail =
+                format!("it is {version}, this program reads up to {FORMAT_VERSION}; use a newer release");
             return Err(DataError::field(path, "format_version", detail));
         }
         let range = |name| attribute(path, array, name).map(|[start, end]: [usize; 2]| start..end);
@@ -135,7 +138,11 @@ fn attribute<T: serde::de::DeserializeOwned>(
     name: &str,
 ) -> Result<T, DataError> {
     let value = attributes.get(name).ok_or_else(|| {
-        DataError::field(path, name, "the attribute is missing; the store was not written by this program or was edited")
+        DataError::field(
+            path,
+            name,
+            "the attribute is missing; the store was not written by this program or was edited",
+        )
     })?;
     T::deserialize(value).map_err(|e| DataError::field(path, name, format!("the attribute is {value}: {e}")))
 }

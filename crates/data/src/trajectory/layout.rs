@@ -157,7 +157,11 @@ impl Layout {
             return Some((name, "it is 0, expected at least 1".into()));
         }
         let sizes = self.dims.iter().map(|d| d.len).chain([self.trajectories, self.length, self.block, 4]);
-        if sizes.into_iter().try_fold(1usize, usize::checked_mul).is_none_or(|bytes| bytes > isize::MAX as usize) {
+        if sizes
+            .into_iter()
+            .try_fold(1usize, usize::checked_mul)
+            .is_none_or(|bytes| bytes > isize::MAX as usize)
+        {
             return Some(("trajectories".into(), "the array is larger than any disk".into()));
         }
         let mut seen = vec!["trajectory", "step", "time", super::ARRAY];
@@ -189,13 +193,16 @@ mod tests {
     #[test]
     fn chunks_and_blocks_of_the_systems_we_have() {
         let lorenz = Layout::new(1024, 1024, vec![Dimension::named("component", &["x", "y", "z"])]);
-        assert_eq!((lorenz.chunk_steps, lorenz.block, lorenz.blocks(), lorenz.block_files()), (1024, 64, 16, 1));
+        assert_eq!(
+            (lorenz.chunk_steps, lorenz.block, lorenz.blocks(), lorenz.block_files()),
+            (1024, 64, 16, 1)
+        );
         let grid = |n| vec![Dimension::new("y", n), Dimension::new("x", n), Dimension::new("channel", 2)];
         let kolmogorov = Layout::new(1024, 64, grid(64));
         assert_eq!((kolmogorov.chunk_steps, kolmogorov.block, kolmogorov.block_files()), (8, 4, 1));
         let long = Layout::new(2, 10_000, grid(128));
         assert_eq!((long.chunk_steps, long.block), (2, 1));
-        assert!(long.block_files() > 10 && long.file_steps() % long.chunk_steps == 0);
+        assert!(long.block_files() > 10 && long.file_steps().is_multiple_of(long.chunk_steps));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! A store is written block by block under a hidden name beside its own and takes its name when it is whole.
 
 mod chunk_cache;
+mod coordinates;
 mod description;
 mod layout;
 mod store;

@@ -26,14 +26,22 @@ impl TrajectoryStore {
     /// Begins a new store; one that is whole at `path` stays there until [`TrajectoryWriter::finish`].
     ///
     /// Errors: a layout or split that cannot be; the folder cannot be written.
-    pub fn create(path: &Path, layout: Layout, description: Description) -> Result<TrajectoryWriter, DataError> {
+    pub fn create(
+        path: &Path,
+        layout: Layout,
+        description: Description,
+    ) -> Result<TrajectoryWriter, DataError> {
         TrajectoryWriter::create(path, layout, description)
     }
 
     /// Goes on with what a killed process left, or begins where there is nothing; see [`TrajectoryWriter::blocks_written`].
     ///
     /// Errors: as [`TrajectoryStore::create`], or what was begun there has another layout or description.
-    pub fn resume(path: &Path, layout: Layout, description: Description) -> Result<TrajectoryWriter, DataError> {
+    pub fn resume(
+        path: &Path,
+        layout: Layout,
+        description: Description,
+    ) -> Result<TrajectoryWriter, DataError> {
         TrajectoryWriter::resume(path, layout, description)
     }
 
@@ -111,7 +119,7 @@ impl TrajectoryStore {
 
     /// Fills a batch of windows of `len` states from (trajectory, first state) pairs.
     ///
-    /// Shapes: `starts` [B], `out` [B, len·D].
+    /// Shapes: `starts` `[B]`, `out` `[B, len·D]`.
     /// Errors: as [`TrajectoryStore::read_window`]; `out` is then filled in part.
     /// Panics: `out` has another length.
     #[track_caller]
@@ -137,7 +145,9 @@ impl TrajectoryStore {
         Err(DataError::OutOfRange {
             path: self.path.clone(),
             request: format!("{len} states from step {start} of trajectory {trajectory}"),
-            detail: format!("it has {trajectories} trajectories of {length} states; shorten the window or lengthen them"),
+            detail: format!(
+                "it has {trajectories} trajectories of {length} states; shorten the window or lengthen them"
+            ),
         })
     }
 

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ndarray::{ArrayView, Axis, Dimension};
+use ndarray::{ArrayBase, Data, Dimension};
 use serde::{Deserialize, Serialize};
 
 use super::zarr::ZarrArray;
@@ -88,15 +88,19 @@ impl TrajectoryWriter {
     /// Errors: a value is NaN or ±∞ (its trajectory and step are named); the disk is full.
     /// Panics: `first_trajectory` is not the next one, or the shape is another.
     #[track_caller]
-    pub fn write_block<D: Dimension>(
+    pub fn write_block<S: Data<Elem = f32>, D: Dimension>(
         &mut self,
         first_trajectory: usize,
-        values: ArrayView<'_, f32, D>,
+        values: &ArrayBase<S, D>,
     ) -> Result<(), DataError> {
         let (b, layout) = (self.progress.blocks, &self.progress.layout);
         let range = layout.block_range(b);
         assert!(b < layout.blocks(), "all {b} blocks are written");
-        assert!(first_trajectory == range.start, "the block starts at {first_trajectory}, expected {}", range.start);
+        assert!(
+            first_trajectory == range.start,
+            "the block starts at {first_trajectory}, expected {}",
+            range.start
+        );
         let (n, length, state) = (range.len(), layout.length, layout.state_len());
         let expected = layout.with_dims(n, length);
         let found = values.shape();
@@ -104,9 +108,9 @@ impl TrajectoryWriter {
             found == expected || found == [n, length, state],
             "the block has shape {found:?}, expected {expected:?}"
         );
-        self.refuse_non_finite(first_trajectory, &values)?;
         let values = values.as_standard_layout();
         let Some(values) = values.as_slice() else { unreachable!("standard layout is contiguous") };
+        self.refuse_non_finite(first_trajectory, values)?;
         let layout = &self.progress.layout;
         for file in 0..layout.block_files() {
             self.zarr.write_file(b, file, file_values(layout, file, values))?;
@@ -141,23 +145,20 @@ impl TrajectoryWriter {
         whole_file::write(&self.progress_file, &text)
     }
 
-    fn refuse_non_finite<D: Dimension>(&self, first: usize, values: &ArrayView<'_, f32, D>) -> Result<(), DataError> {
-        if values.iter().all(|v| v.is_finite()) {
-            return Ok(());
-        }
-        for (i, trajectory) in values.axis_iter(Axis(0)).enumerate() {
-            for (step, state) in trajectory.into_dyn().axis_iter(Axis(0)).enumerate() {
-                if let Some(&value) = state.iter().find(|v| !v.is_finite()) {
-                    return Err(DataError::NonFinite {
-                        path: self.path.clone(),
-                        place: format!("trajectory {}, step {step}", first + i),
-                        value: f64::from(value),
-                        remedy: "the simulation has diverged: lower its step; nothing of this block was written",
-                    });
-                }
-            }
-        }
-        Ok(())
+    /// Shapes: `values` [n, L, D].
+    fn refuse_non_finite(&self, first_trajectory: usize, values: &[f32]) -> Result<(), DataError> {
+        let Some(at) = values.iter().position(|v| !v.is_finite()) else { return Ok(()) };
+        let (length, state) = (self.progress.layout.length, self.progress.layout.state_len());
+        Err(DataError::NonFinite {
+            path: self.path.clone(),
+            place: format!(
+                "trajectory {}, step {}",
+                first_trajectory + at / (length * state),
+                at / state % length
+            ),
+            value: f64::from(values[at]),
+            remedy: "the simulation has diverged: lower its step; nothing of this block was written",
+        })
     }
 }
 

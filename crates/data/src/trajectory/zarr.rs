@@ -6,22 +6,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-use zarrs::array::codec::{
-    BytesCodec, Crc32cCodec, ShardingCodecOptions, SubchunkWriteOrder, ZstdCodec,
-};
+use zarrs::array::codec::{BytesCodec, Crc32cCodec, ShardingCodecOptions, SubchunkWriteOrder, ZstdCodec};
 use zarrs::array::{
-    Array, ArrayBuilder, ArrayError, ArrayMetadata, ArrayMetadataOptions, ArrayShardedExt, ArrayShardedReadableExt,
-    ArrayShardedReadableExtCache, ArrayToBytesCodecTraits, ChunkShape, CodecChain, CodecError, CodecOptions,
-    CodecSpecificOptions, DataType, FillValue, FromArrayBytes, data_type,
+    Array, ArrayBuilder, ArrayError, ArrayMetadata, ArrayMetadataOptions, ArrayShardedExt,
+    ArrayShardedReadableExt, ArrayShardedReadableExtCache, ArrayToBytesCodecTraits, ChunkShape, CodecChain,
+    CodecError, CodecOptions, CodecSpecificOptions, FromArrayBytes, data_type,
 };
 use zarrs::filesystem::{FilesystemStore, FilesystemStoreOptions};
 use zarrs::group::{Group, GroupBuilder};
 use zarrs::metadata_ext::codec::sharding::ShardingCodecConfiguration;
 use zarrs::storage::StorageError;
 
-use super::layout::{Coordinate, Dimension, Layout};
-use super::{ARRAY, Description, REGENERATE};
+use super::layout::{Dimension, Layout};
+use super::{ARRAY, Description, REGENERATE, coordinates};
 use crate::DataError;
 
 /// Files that stay open for reading.
@@ -44,7 +41,7 @@ impl ZarrArray {
             .build(store.clone(), "/")
             .map_err(|e| other("create", root, &e))?;
         group.store_metadata().map_err(|e| storage_error("write", root, &e))?;
-        write_coordinates(root, &store, layout, description.dt)?;
+        coordinates::write(root, &store, layout, description.dt)?;
         let built = builder(layout, description).build(store, &format!("/{ARRAY}"));
         let array = built.map_err(|e| other("create", root, &e))?;
         store_metadata(root, &array)?;
@@ -108,8 +105,9 @@ pub(super) struct ChunkReader {
 impl ChunkReader {
     pub(super) fn new(zarr: ZarrArray) -> Result<Self, DataError> {
         let metadata = zarr.root.join(ARRAY).join("zarr.json");
-        let (codecs, chunk_shape) = inner_codecs(&zarr.array)
-            .ok_or_else(|| DataError::field(&metadata, "codecs", "expected sharding_indexed and nothing else"))?;
+        let (codecs, chunk_shape) = inner_codecs(&zarr.array).ok_or_else(|| {
+            DataError::field(&metadata, "codecs", "expected sharding_indexed and nothing else")
+        })?;
         let codecs = CodecChain::from_metadata(&codecs).map_err(|e| corrupted(&metadata, &e))?;
         Ok(Self { index: ArrayShardedReadableExtCache::new(&zarr.array), zarr, codecs, chunk_shape })
     }
@@ -117,7 +115,12 @@ impl ChunkReader {
     /// Chunk `chunk` of a trajectory, checksum verified; none where nothing was written. `file` is for the errors.
     ///
     /// The array's own partial reads skip the checksum, hence the two steps.
-    pub(super) fn read(&self, trajectory: usize, chunk: usize, file: &Path) -> Result<Option<Vec<f32>>, DataError> {
+    pub(super) fn read(
+        &self,
+        trajectory: usize,
+        chunk: usize,
+        file: &Path,
+    ) -> Result<Option<Vec<f32>>, DataError> {
         let array = &self.zarr.array;
         let encoded = array
             .retrieve_encoded_subchunk(&self.index, &self.zarr.indices(trajectory, chunk))
@@ -125,7 +128,13 @@ impl ChunkReader {
         let Some(encoded) = encoded else { return Ok(None) };
         let shape: Vec<u64> = self.chunk_shape.iter().map(|n| n.get()).collect();
         self.codecs
-            .decode(Cow::Owned(encoded), &self.chunk_shape, array.data_type(), array.fill_value(), &codec_options())
+            .decode(
+                Cow::Owned(encoded),
+                &self.chunk_shape,
+                array.data_type(),
+                array.fill_value(),
+                &codec_options(),
+            )
             .map_err(ArrayError::from)
             .and_then(|bytes| Vec::from_array_bytes(bytes.into_owned(), &shape, array.data_type()))
             .map(Some)
@@ -152,52 +161,17 @@ fn builder(layout: &Layout, description: &Description) -> ArrayBuilder {
     builder
         .subchunk_shape(wide(layout.with_dims(1, layout.chunk_steps)))
         .array_to_bytes_codec(Arc::new(BytesCodec::little()))
-        .bytes_to_bytes_codecs(vec![Arc::new(ZstdCodec::new(ZSTD_LEVEL, false)), Arc::new(Crc32cCodec::new())])
+        .bytes_to_bytes_codecs(vec![
+            Arc::new(ZstdCodec::new(ZSTD_LEVEL, false)),
+            Arc::new(Crc32cCodec::new()),
+        ])
         .codec_specific_options(CodecSpecificOptions::default().with_option(ordered))
         .dimension_names(Some(names))
         .attributes(description.attributes());
     builder
 }
 
-fn write_coordinates(root: &Path, store: &Arc<FilesystemStore>, layout: &Layout, dt: f64) -> Result<(), DataError> {
-    let attributes = |long_name: &str, units: &str| {
-        Map::from_iter([("long_name".to_string(), json!(long_name)), ("units".to_string(), json!(units))])
-    };
-    let vector = |name: &str, dim: &str, len: usize, data_type: DataType, fill: FillValue, attributes: Map<String, Value>| {
-        let built = ArrayBuilder::new(vec![len as u64], vec![len as u64], data_type, fill)
-            .dimension_names(Some([dim]))
-            .attributes(attributes)
-            .build(store.clone(), &format!("/{name}"));
-        let array = built.map_err(|e| other("create", root, &e))?;
-        store_metadata(root, &array)?;
-        Ok::<_, DataError>(array)
-    };
-    let written = |name: &str, result: Result<(), ArrayError>| {
-        result.map_err(|e| array_error("write", &root.join(name), &e))
-    };
-    let n = layout.length;
-    let nan = || FillValue::from(f64::NAN);
-    let step = vector("step", "step", n, data_type::int64(), FillValue::from(-1i64), attributes("step", "1"))?;
-    written("step", step.store_chunk(&[0], (0..n as i64).collect::<Vec<_>>()))?;
-    let time = vector("time", "step", n, data_type::float64(), nan(), attributes("model time", "1"))?;
-    written("time", time.store_chunk(&[0], (0..n).map(|i| i as f64 * dt).collect::<Vec<_>>()))?;
-    for Dimension { name, len, coordinate } in &layout.dims {
-        match coordinate {
-            None => {}
-            Some(Coordinate::Names(names)) => {
-                let array = vector(name, name, *len, data_type::string(), FillValue::from(""), attributes(name, "1"))?;
-                written(name, array.store_chunk(&[0], names.clone()))?;
-            }
-            Some(Coordinate::Positions { values, units }) => {
-                let array = vector(name, name, *len, data_type::float64(), nan(), attributes(name, units))?;
-                written(name, array.store_chunk(&[0], values.clone()))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn store_metadata(root: &Path, array: &Array<FilesystemStore>) -> Result<(), DataError> {
+pub(super) fn store_metadata(root: &Path, array: &Array<FilesystemStore>) -> Result<(), DataError> {
     array
         .store_metadata_opt(&ArrayMetadataOptions::default().with_include_zarrs_metadata(false))
         .map_err(|e| storage_error("write", root, &e))
@@ -211,17 +185,25 @@ fn layout_of(metadata: &Path, root: &Path, array: &Array<FilesystemStore>) -> Re
     let shape: Vec<usize> = array.shape().iter().map(|&n| n as usize).collect();
     let names: Vec<String> = array.dimension_names().iter().flatten().flatten().cloned().collect();
     if shape.len() < 2 || names.len() != shape.len() || names[0] != "trajectory" || names[1] != "step" {
-        let detail = format!("found {names:?} for shape {shape:?}, expected trajectory, step and the state's axes");
+        let detail =
+            format!("found {names:?} for shape {shape:?}, expected trajectory, step and the state's axes");
         return Err(DataError::field(metadata, "dimension_names", detail));
     }
     let file = array.chunk_shape(&vec![0; shape.len()]).map_err(|e| corrupted(metadata, &e))?;
-    let expected_axes = |s: &[std::num::NonZeroU64]| s.iter().skip(2).map(|n| n.get() as usize).eq(shape[2..].iter().copied());
-    let Some(chunk) = array.subchunk_shape().filter(|c| expected_axes(c) && expected_axes(&file) && c[0].get() == 1) else {
-        let detail = format!("files of {file:?}: expected shards of chunks of one trajectory and whole states");
+    let expected_axes = |s: &[std::num::NonZeroU64]| {
+        s.iter().skip(2).map(|n| n.get() as usize).eq(shape[2..].iter().copied())
+    };
+    let Some(chunk) =
+        array.subchunk_shape().filter(|c| expected_axes(c) && expected_axes(&file) && c[0].get() == 1)
+    else {
+        let detail =
+            format!("files of {file:?}: expected shards of chunks of one trajectory and whole states");
         return Err(DataError::field(metadata, "chunk_grid", detail));
     };
     let dims = names[2..].iter().zip(&shape[2..]);
-    let dims = dims.map(|(name, &len)| Ok(Dimension { name: name.clone(), len, coordinate: coordinate(root, array, name)? }));
+    let dims = dims.map(|(name, &len)| {
+        Ok(Dimension { name: name.clone(), len, coordinate: coordinates::read(root, array, name)? })
+    });
     let layout = Layout {
         trajectories: shape[0],
         length: shape[1],
@@ -236,24 +218,10 @@ fn layout_of(metadata: &Path, root: &Path, array: &Array<FilesystemStore>) -> Re
     Ok(layout)
 }
 
-fn coordinate(root: &Path, array: &Array<FilesystemStore>, name: &str) -> Result<Option<Coordinate>, DataError> {
-    let metadata = root.join(name).join("zarr.json");
-    if !metadata.exists() {
-        return Ok(None);
-    }
-    let array = Array::open(array.storage(), &format!("/{name}")).map_err(|e| corrupted(&metadata, &e))?;
-    let all = array.subset_all();
-    if array.data_type() == &data_type::string() {
-        let names = array.retrieve_array_subset(&all).map_err(|e| array_error("read", &metadata, &e))?;
-        return Ok(Some(Coordinate::Names(names)));
-    }
-    let values = array.retrieve_array_subset(&all).map_err(|e| array_error("read", &metadata, &e))?;
-    let units = array.attributes().get("units").and_then(Value::as_str).unwrap_or("1").to_string();
-    Ok(Some(Coordinate::Positions { values, units }))
-}
-
 /// Codecs and shape of the chunks inside a file.
-fn inner_codecs(array: &Array<FilesystemStore>) -> Option<(Vec<zarrs::metadata::v3::MetadataV3>, ChunkShape)> {
+fn inner_codecs(
+    array: &Array<FilesystemStore>,
+) -> Option<(Vec<zarrs::metadata::v3::MetadataV3>, ChunkShape)> {
     let ArrayMetadata::V3(metadata) = array.metadata() else { return None };
     let [sharding] = metadata.codecs.as_slice() else { return None };
     match sharding.to_typed_configuration().ok()? {
@@ -263,9 +231,11 @@ fn inner_codecs(array: &Array<FilesystemStore>) -> Option<(Vec<zarrs::metadata::
 }
 
 /// The system's error if there is one inside, else corruption.
-fn array_error(action: &'static str, path: &Path, error: &ArrayError) -> DataError {
+pub(super) fn array_error(action: &'static str, path: &Path, error: &ArrayError) -> DataError {
     match error {
-        ArrayError::StorageError(e) | ArrayError::CodecError(CodecError::StorageError(e)) => storage_error(action, path, e),
+        ArrayError::StorageError(e) | ArrayError::CodecError(CodecError::StorageError(e)) => {
+            storage_error(action, path, e)
+        }
         ArrayError::CodecError(CodecError::IOError(e)) => system_error(action, path, e),
         _ if action == "read" => corrupted(path, error),
         _ => other(action, path, error),
@@ -286,14 +256,16 @@ fn system_error(action: &'static str, path: &Path, error: &io::Error) -> DataErr
         let detail = format!("it ends after {bytes} bytes");
         return DataError::Truncated { path: path.to_path_buf(), detail, remedy: REGENERATE };
     }
-    let source = error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error);
+    let source = error
+        .raw_os_error()
+        .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error);
     DataError::Io { action, path: path.to_path_buf(), source }
 }
 
-fn corrupted(path: &Path, error: &dyn std::error::Error) -> DataError {
+pub(super) fn corrupted(path: &Path, error: &dyn std::error::Error) -> DataError {
     DataError::Corrupted { path: path.to_path_buf(), detail: error.to_string(), remedy: REGENERATE }
 }
 
-fn other(action: &'static str, path: &Path, error: &dyn std::error::Error) -> DataError {
+pub(super) fn other(action: &'static str, path: &Path, error: &dyn std::error::Error) -> DataError {
     DataError::Io { action, path: path.to_path_buf(), source: io::Error::other(error.to_string()) }
 }

@@ -1,7 +1,7 @@
 //! A finished figure: one scene, rendered to SVG and to PNG.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use kuva::backend::png::PngBackend;
 use kuva::backend::svg::SvgBackend;
@@ -61,8 +61,10 @@ impl Drawing {
             .map_err(|source| FigureError::Write { path: folder.to_path_buf(), source })?;
         let svg = folder.join(format!("{stem}.svg"));
         let png = folder.join(format!("{stem}.png"));
-        replace(&svg, self.svg().as_bytes())?;
-        replace(&png, &self.png()?)?;
+        let image = self.png()?;
+        for (path, bytes) in [(&svg, self.svg().as_bytes()), (&png, &image)] {
+            replace(path, bytes).map_err(|source| FigureError::Write { path: path.clone(), source })?;
+        }
         Ok([svg, png])
     }
 }
@@ -81,19 +83,18 @@ fn renumber(svg: &str) -> String {
             known.push(number);
             known.len() - 1
         });
-        result.push_str(&format!("clip-{index}{rest}"));
+        result.extend(["clip-", index.to_string().as_str(), rest]);
     }
     result
 }
 
 /// Writes beside the file, then renames over it, so that a reader never sees half of one.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), FigureError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".partial-{}", std::process::id()));
     let partial = PathBuf::from(name);
-    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
+    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).inspect_err(|_| {
         // The write's own error is the one worth telling; a leftover that cannot be removed changes nothing.
         let _ = fs::remove_file(&partial);
-        FigureError::Write { path: path.to_path_buf(), source }
     })
 }

@@ -208,7 +208,7 @@ impl ObservedComponent<'_> {
 
 /// Quantiles of one component. Shapes: result [5, L].
 fn fan(posterior: &Posterior<'_>, d: usize) -> Array2<f64> {
-    quantiles(posterior.samples.slice(s![.., .., d]), &LEVELS)
+    quantiles(&posterior.samples.slice(s![.., .., d]), &LEVELS)
 }
 
 /// Limits that leave the first and the last observation's point whole.

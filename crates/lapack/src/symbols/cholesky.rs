@@ -6,7 +6,8 @@ use std::ffi::{c_char, c_int};
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
-use faer::{Mat, MatMut, MatRef};
+use faer::linalg::cholesky::llt::factor::{LltError, LltRegularization};
+use faer::{Mat, MatMut, MatRef, Spec};
 
 use super::fortran::{Info, dimension, flag, leading, matrix, matrix_mut};
 use super::scalar::{PAR, Scalar};
@@ -39,11 +40,11 @@ pub(crate) unsafe fn potrf<T: Scalar>(
 
 fn factor<T: Scalar>(a: MatMut<'_, T>) -> Info {
     let mut memory =
-        MemBuffer::new(llt::factor::cholesky_in_place_scratch::<T>(a.nrows(), PAR, Default::default()));
+        MemBuffer::new(llt::factor::cholesky_in_place_scratch::<T>(a.nrows(), PAR, Spec::default()));
     let stack = MemStack::new(&mut memory);
-    match llt::factor::cholesky_in_place(a, Default::default(), PAR, stack, Default::default()) {
+    match llt::factor::cholesky_in_place(a, LltRegularization::default(), PAR, stack, Spec::default()) {
         Ok(_) => Ok(()),
-        Err(llt::factor::LltError::NonPositivePivot { index }) => Err(index as c_int + 1),
+        Err(LltError::NonPositivePivot { index }) => Err(index as c_int + 1),
     }
 }
 

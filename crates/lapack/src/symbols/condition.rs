@@ -6,7 +6,7 @@ use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_unit_lower_triangular_in_place,
     solve_unit_upper_triangular_in_place, solve_upper_triangular_in_place,
 };
-use faer::{ColMut, MatRef};
+use faer::{ColMut, ColRef, MatRef};
 
 use super::fortran::{Info, dimension, flag, leading, matrix};
 use super::scalar::{PAR, Scalar};
@@ -162,17 +162,15 @@ unsafe fn lange<T: Scalar>(
 
 /// The larger of the two, or NaN where either is.
 fn larger<T: Scalar>(a: T, b: T) -> T {
-    if a >= b || (a != a) { a } else { b }
+    if a >= b || a.not_a_number() { a } else { b }
 }
 
 fn largest_entry<T: Scalar>(a: MatRef<'_, T>) -> T {
-    a.col_iter().flat_map(|column| column.iter()).fold(T::ZERO, |norm, x| larger(norm, x.magnitude()))
+    a.col_iter().flat_map(ColRef::iter).fold(T::ZERO, |norm, x| larger(norm, x.magnitude()))
 }
 
 fn largest_column_sum<T: Scalar>(a: MatRef<'_, T>) -> T {
-    a.col_iter()
-        .map(|column| column.iter().fold(T::ZERO, |sum, x| sum + x.magnitude()))
-        .fold(T::ZERO, larger)
+    a.col_iter().map(|column| column.iter().fold(T::ZERO, |sum, x| sum + x.magnitude())).fold(T::ZERO, larger)
 }
 
 /// √Σ a², of entries scaled by a power of two so that no square overflows.
@@ -182,7 +180,7 @@ fn frobenius<T: Scalar>(a: MatRef<'_, T>) -> T {
         return largest;
     }
     let scale = largest.binade();
-    let squares = a.col_iter().flat_map(|column| column.iter()).fold(T::ZERO, |sum, &x| {
+    let squares = a.col_iter().flat_map(ColRef::iter).fold(T::ZERO, |sum, &x| {
         let x = x / scale;
         sum + x * x
     });

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int};
 use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
-use faer::{Mat, MatRef};
+use faer::{Mat, MatRef, Spec};
 
 use super::fortran::{Info, dimension, flag, is_query, leading, matrix_mut, write_vector};
 use super::scalar::{PAR, Scalar};
@@ -55,14 +55,14 @@ fn decompose<T: Scalar>(lower: MatRef<'_, T>, with_vectors: bool) -> Option<(Vec
     let mut values = vec![T::ZERO; n];
     let mut vectors = with_vectors.then(|| Mat::<T>::zeros(n, n));
     let job = if with_vectors { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };
-    let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<T>(n, job, PAR, Default::default()));
+    let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<T>(n, job, PAR, Spec::default()));
     self_adjoint_evd(
         a.as_ref(),
         DiagMut::from_slice_mut(&mut values),
         vectors.as_mut().map(Mat::as_mut),
         PAR,
         MemStack::new(&mut memory),
-        Default::default(),
+        Spec::default(),
     )
     .ok()?;
     Some((values.into_iter().map(|value| value * scale).collect(), vectors))

@@ -73,7 +73,7 @@ fn solve<T: Scalar>(factors: &Factors<T>, kept: usize, m: usize, mut b: MatMut<'
     matmul(&mut residuals, Accum::Add, u, &coefficients, T::ZERO - T::ONE, PAR);
     for j in 0..nrhs {
         for (i, &value) in factors.singular_values[..kept].iter().enumerate() {
-            coefficients[(i, j)] = coefficients[(i, j)] / value;
+            coefficients[(i, j)] /= value;
         }
     }
     matmul(b.as_mut().subrows_mut(0, n), Accum::Replace, v, &coefficients, T::ONE, PAR);

@@ -8,7 +8,7 @@ use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_unit_lower_triangular_in_place,
     solve_unit_upper_triangular_in_place, solve_upper_triangular_in_place,
 };
-use faer::{Mat, MatMut, MatRef};
+use faer::{Mat, MatMut, MatRef, Spec};
 
 use super::fortran::{Info, dimension, flag, is_query, leading, matrix, matrix_mut, write_vector};
 use super::scalar::{PAR, Scalar};
@@ -53,9 +53,9 @@ fn factor<T: Scalar>(mut a: MatMut<'_, T>) -> (Vec<usize>, Option<usize>) {
     let (m, n) = (a.nrows(), a.ncols());
     let mut factors = a.to_owned();
     let (mut rows, mut rows_inverse) = (vec![0usize; m], vec![0usize; m]);
-    let mut memory = MemBuffer::new(lu_in_place_scratch::<usize, T>(m, n, PAR, Default::default()));
+    let mut memory = MemBuffer::new(lu_in_place_scratch::<usize, T>(m, n, PAR, Spec::default()));
     let stack = MemStack::new(&mut memory);
-    lu_in_place(factors.as_mut(), &mut rows, &mut rows_inverse, PAR, stack, Default::default());
+    lu_in_place(factors.as_mut(), &mut rows, &mut rows_inverse, PAR, stack, Spec::default());
     if (0..m.min(n)).any(|k| factors[(k, k)].magnitude() < T::SMALLEST_NORMAL) {
         return eliminate(a);
     }
@@ -92,7 +92,7 @@ fn eliminate<T: Scalar>(mut a: MatMut<'_, T>) -> (Vec<usize>, Option<usize>) {
             continue;
         }
         for i in k + 1..m {
-            a[(i, k)] = a[(i, k)] / pivot;
+            a[(i, k)] /= pivot;
         }
         for j in k + 1..n {
             for i in k + 1..m {

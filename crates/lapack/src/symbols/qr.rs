@@ -12,7 +12,7 @@ use faer::linalg::householder::{
     apply_block_householder_sequence_on_the_left_in_place_with_conj,
 };
 use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch, recommended_block_size};
-use faer::{Conj, Mat, MatMut, MatRef};
+use faer::{Conj, Mat, MatMut, MatRef, Spec};
 
 use super::fortran::{Info, dimension, is_query, leading, matrix_mut, write_vector};
 use super::scalar::{PAR, Scalar};
@@ -98,8 +98,8 @@ fn factor<T: Scalar>(a: MatMut<'_, T>) -> Vec<T> {
     let (m, n) = (a.nrows(), a.ncols());
     let block = recommended_block_size::<T>(m, n);
     let mut reflections = Mat::<T>::zeros(block, m.min(n));
-    let mut memory = MemBuffer::new(qr_in_place_scratch::<T>(m, n, block, PAR, Default::default()));
-    qr_in_place(a, reflections.as_mut(), PAR, MemStack::new(&mut memory), Default::default());
+    let mut memory = MemBuffer::new(qr_in_place_scratch::<T>(m, n, block, PAR, Spec::default()));
+    qr_in_place(a, reflections.as_mut(), PAR, MemStack::new(&mut memory), Spec::default());
     (0..m.min(n)).map(|i| T::ONE / reflections[(i % block, i)]).collect()
 }
 

@@ -24,6 +24,8 @@ pub(crate) trait Scalar: RealField + Copy {
     fn root(self) -> Self;
     /// False for NaN and ±∞.
     fn finite(self) -> bool;
+    /// True for NaN.
+    fn not_a_number(self) -> bool;
     /// The largest power of two that is at most |x|, for a finite x that is not 0.
     fn binade(self) -> Self;
 }
@@ -47,6 +49,9 @@ macro_rules! scalar {
             fn finite(self) -> bool {
                 self.is_finite()
             }
+            fn not_a_number(self) -> bool {
+                self.is_nan()
+            }
             fn binade(self) -> Self {
                 // The exponent field alone is 2ᵉ; a subnormal has none, and counts as the smallest normal number.
                 <$t>::from_bits(self.to_bits() & <$t>::INFINITY.to_bits()).max(<$t>::MIN_POSITIVE)
@@ -64,7 +69,14 @@ mod tests {
 
     #[test]
     fn binade_is_the_power_of_two_below() {
-        for (x, want) in [(1.0, 1.0), (-1.99, 1.0), (2.0, 2.0), (0.3, 0.25), (f64::MAX, 2f64.powi(1023)), (1e-310, f64::MIN_POSITIVE)] {
+        for (x, want) in [
+            (1.0, 1.0),
+            (-1.99, 1.0),
+            (2.0, 2.0),
+            (0.3, 0.25),
+            (f64::MAX, 2f64.powi(1023)),
+            (1e-310, f64::MIN_POSITIVE),
+        ] {
             assert_eq!(x.binade(), want, "of {x}");
         }
         assert_eq!(3.0e38f32.binade(), 2f32.powi(127));

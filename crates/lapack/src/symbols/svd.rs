@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int};
 use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
-use faer::{Mat, MatMut, MatRef};
+use faer::{ColMut, ColRef, Mat, MatMut, MatRef, Spec};
 
 use super::fortran::{Info, dimension, flag, is_query, leading, matrix, write_matrix, write_vector};
 use super::scalar::{PAR, Scalar};
@@ -121,7 +121,7 @@ pub(crate) fn decompose<T: Scalar>(
     let scale = balanced(a.as_mut())?;
     let mut singular_values = vec![T::ZERO; m.min(n)];
     let mut factors = (room(u, m, n), room(v, n, m));
-    let mut memory = MemBuffer::new(svd_scratch::<T>(m, n, u, v, PAR, Default::default()));
+    let mut memory = MemBuffer::new(svd_scratch::<T>(m, n, u, v, PAR, Spec::default()));
     svd(
         a.as_ref(),
         DiagMut::from_slice_mut(&mut singular_values),
@@ -129,10 +129,12 @@ pub(crate) fn decompose<T: Scalar>(
         factors.1.as_mut().map(Mat::as_mut),
         PAR,
         MemStack::new(&mut memory),
-        Default::default(),
+        Spec::default(),
     )
     .ok()?;
-    singular_values.iter_mut().for_each(|value| *value = *value * scale);
+    for value in &mut singular_values {
+        *value *= scale;
+    }
     Some(Factors { u: factors.0, singular_values, v: factors.1 })
 }
 
@@ -149,7 +151,7 @@ fn room<T: Scalar>(job: ComputeSvdVectors, rows: usize, other: usize) -> Option<
 /// iterations over- or underflows; exact. `None`: an entry is not finite.
 pub(crate) fn balanced<T: Scalar>(a: MatMut<'_, T>) -> Option<T> {
     let mut largest = T::ZERO;
-    for x in a.as_ref().col_iter().flat_map(|column| column.iter()) {
+    for x in a.as_ref().col_iter().flat_map(ColRef::iter) {
         if !x.finite() {
             return None;
         }
@@ -159,8 +161,8 @@ pub(crate) fn balanced<T: Scalar>(a: MatMut<'_, T>) -> Option<T> {
         return Some(T::ONE);
     }
     let scale = largest.binade();
-    for column in a.col_iter_mut() {
-        column.iter_mut().for_each(|x| *x = *x / scale);
+    for x in a.col_iter_mut().flat_map(ColMut::iter_mut) {
+        *x /= scale;
     }
     Some(scale)
 }

@@ -1,0 +1,254 @@
+//! Replaying: stages in order, blocks and tasks in parallel.
+
+use super::prepare::{Addresses, Batch, Compiled, Prepared, Prestage, Worker};
+use rayon::prelude::*;
+use sda_graph::{Place, RunKey, StepKind};
+use sda_kernels::fused::FusedCall;
+use sda_kernels::{Call, Level, cpu, fused};
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+
+/// Inputs of one step at most: a concatenation's 32, a fused group's far fewer.
+const MAX_INPUTS: usize = 64;
+
+/// A shared pointer to disjoint things: workers by thread, partial results by block.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+
+// SAFETY: each user takes another element; see the uses.
+unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// # Safety
+    /// `i` is inside the allocation, and no other thread uses element `i` meanwhile.
+    #[allow(clippy::mut_from_ref)] // the contract
+    unsafe fn at(&self, i: usize) -> &mut T {
+        // SAFETY: the caller's contract.
+        unsafe { &mut *self.0.add(i) }
+    }
+}
+
+/// What every worker reads during a run.
+struct Run<'a> {
+    addresses: &'a Addresses,
+    level: Level,
+    key: RunKey,
+}
+
+// SAFETY: the addresses are of arrays that outlive the run; blocks and tasks touch disjoint parts, by the plan.
+unsafe impl Sync for Run<'_> {}
+
+/// Part of a step that one call works on.
+struct Part<'a> {
+    /// Block's first row and number of rows; `None` for whole arrays.
+    rows: Option<(usize, usize)>,
+    /// Start of each local slot in the worker's memory.
+    offsets: &'a [usize],
+    /// Block's number, for partial results.
+    block: usize,
+    /// Rows of a fused task of a global stage.
+    task: Option<(usize, usize)>,
+}
+
+impl Compiled {
+    /// Runs all stages once. `pool` is the current pool, if there is more than one thread.
+    pub(super) fn replay(&mut self, level: Level, key: RunKey, pool: Option<&rayon::ThreadPool>) {
+        let workers = Shared(self.workers.as_mut_ptr());
+        let run = Run { addresses: &self.addresses, level, key };
+        for stage in &mut self.stages {
+            match stage {
+                Prestage::Global { steps, batches } => {
+                    batches.iter().for_each(|b| run.batch(steps, b, workers, pool.is_some()));
+                }
+                Prestage::Rows { rows, block, steps, offsets } => {
+                    run.rows(*rows, *block, steps, offsets, workers, pool.is_some());
+                }
+            }
+        }
+        for ((place, len), output) in self.plan.outputs.iter().zip(&mut self.outputs) {
+            // SAFETY: the place holds `len` numbers, and no worker runs now.
+            output.copy_from_slice(unsafe { from_raw_parts(run.address(*place), *len) });
+        }
+        for (place, state) in &self.plan.copies {
+            let len = self.program.graph.states()[*state].shape.iter().product();
+            // SAFETY: both hold `len` numbers; the plan never copies a state onto itself.
+            unsafe { std::ptr::copy(run.address(*place), self.addresses.states[*state], len) };
+        }
+    }
+}
+
+impl Run<'_> {
+    fn address(&self, place: Place) -> *const f32 {
+        match place {
+            Place::Input(i) => self.addresses.inputs[i],
+            Place::Constant(i) => self.addresses.constants[i],
+            Place::State(_) | Place::Full(_) => self.target(place, &[], std::ptr::null_mut()),
+            Place::Local(_) => unreachable!("a local slot has an address in a worker only"),
+        }
+    }
+
+    fn target(&self, place: Place, offsets: &[usize], local: *mut f32) -> *mut f32 {
+        match place {
+            Place::State(i) => self.addresses.states[i],
+            Place::Full(i) => self.addresses.full[i],
+            // SAFETY: offsets are inside the worker's memory.
+            Place::Local(i) => unsafe { local.add(offsets[i]) },
+            Place::Input(_) | Place::Constant(_) => unreachable!("nothing is written to inputs and constants"),
+        }
+    }
+
+    fn batch(&self, steps: &mut [Prepared], batch: &Batch, workers: Shared<Worker>, parallel: bool) {
+        let whole = |task| Part { rows: None, offsets: &[], block: 0, task };
+        match batch {
+            Batch::Op(i) => {
+                // SAFETY: no other thread runs now.
+                let worker = unsafe { workers.at(0) };
+                self.step(&mut steps[*i], &whole(None), worker, parallel);
+            }
+            Batch::Fused(tasks) => {
+                let steps = Shared(steps.as_mut_ptr());
+                let work = |&(i, first, rows): &(usize, usize, usize)| {
+                    let me = rayon::current_thread_index().unwrap_or(0);
+                    // SAFETY: a worker belongs to its thread; tasks only read the step and write disjoint rows.
+                    let (worker, step) = unsafe { (workers.at(me), steps.at(i)) };
+                    self.step(step, &whole(Some((first, rows))), worker, false);
+                };
+                if parallel && tasks.len() > 1 {
+                    tasks.par_iter().for_each(work);
+                } else {
+                    tasks.iter().for_each(work);
+                }
+            }
+        }
+    }
+
+    fn rows(
+        &self,
+        rows: usize,
+        block: usize,
+        steps: &mut [Prepared],
+        offsets: &[usize],
+        workers: Shared<Worker>,
+        parallel: bool,
+    ) {
+        let blocks = rows.div_ceil(block);
+        let shared = Shared(steps.as_mut_ptr());
+        let count = steps.len();
+        let work = |q: usize| {
+            let first = q * block;
+            let part = Part { rows: Some((first, block.min(rows - first))), offsets, block: q, task: None };
+            let me = rayon::current_thread_index().unwrap_or(0);
+            for i in 0..count {
+                // SAFETY: a worker belongs to its thread; blocks only read the step, and write their own rows and
+                // their own partial results.
+                let (worker, step) = unsafe { (workers.at(me), shared.at(i)) };
+                self.step(step, &part, worker, false);
+            }
+        };
+        if parallel && blocks > 1 {
+            (0..blocks).into_par_iter().with_max_len(1).for_each(work);
+        } else {
+            (0..blocks).for_each(work);
+        }
+        for p in steps.iter_mut().filter(|p| p.step.reduces) {
+            let len = p.partial.len() / blocks;
+            // SAFETY: the output holds `len` numbers, and the blocks are done.
+            let output = unsafe { from_raw_parts_mut(self.target(p.step.outputs[0].place, &[], std::ptr::null_mut()), len) };
+            add_partials(&p.partial, output, parallel);
+        }
+    }
+
+    fn step(&self, p: &mut Prepared, part: &Part<'_>, worker: &mut Worker, parallel: bool) {
+        let local = worker.local.as_mut_ptr();
+        let len = |shape: &[usize]| shape.iter().product::<usize>();
+        let n = p.step.inputs.len();
+        assert!(n <= MAX_INPUTS, "a step with {n} inputs");
+        let mut inputs = [(std::ptr::null::<f32>(), 0); MAX_INPUTS];
+        for (k, input) in p.step.inputs.iter().enumerate() {
+            let row = p.input_rows[k];
+            let base = match input.place {
+                Place::Local(_) => self.target(input.place, part.offsets, local).cast_const(),
+                place => {
+                    let first = part.rows.map_or(0, |(first, _)| first);
+                    // SAFETY: piece `first` is inside the array.
+                    unsafe { self.address(place).add(first * row) }
+                }
+            };
+            inputs[k] = (base, if row == 0 { len(&input.shape) } else { part.rows.map_or(0, |(_, n)| n) * row });
+        }
+        let mut outputs = [(std::ptr::null_mut::<f32>(), 0); 16];
+        assert!(p.step.outputs.len() <= outputs.len(), "a step with {} outputs", p.step.outputs.len());
+        for (k, output) in p.step.outputs.iter().enumerate() {
+            let row = p.output_rows[k];
+            let total = len(&output.shape);
+            outputs[k] = match (part.rows, p.step.reduces) {
+                // SAFETY: there is a partial result for each block.
+                (_, true) => (unsafe { p.partial.as_mut_ptr().add(part.block * total) }, total),
+                (Some((first, n)), _) => {
+                    let base = self.target(output.place, part.offsets, local);
+                    let first = if matches!(output.place, Place::Local(_)) { 0 } else { first };
+                    // SAFETY: piece `first` is inside the array.
+                    (unsafe { base.add(first * row) }, n * row)
+                }
+                (None, _) => (self.target(output.place, part.offsets, local), total),
+            };
+        }
+        match &p.step.kind {
+            StepKind::Fused(fused) => {
+                let (first_row, rows) = match (part.rows, part.task) {
+                    (Some((_, n)), _) => (0, n * p.lead),
+                    (None, Some(task)) => task,
+                    (None, None) => (0, fused.rows),
+                };
+                let outputs = &outputs[..p.step.outputs.len()];
+                let scratch = &mut worker.scratch;
+                let call = FusedCall { fused, first_row, rows, inputs: &inputs[..n], outputs, scratch };
+                // SAFETY: pointers and lengths are those of the plan's arrays; an output shares memory with an
+                // operand only where the plan says that the step reads it point by point.
+                unsafe { fused::run(self.level, call) };
+            }
+            StepKind::Op(op) => {
+                let (pointer, total) = outputs[0];
+                let shapes = &p.shapes[usize::from(part.rows.is_some_and(|(_, n)| n != p.block))];
+                let mut slices: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
+                let mut views: [&[usize]; MAX_INPUTS] = [&[]; MAX_INPUTS];
+                for k in 0..n {
+                    // SAFETY: valid for the length, and no thread writes it during this step.
+                    slices[k] = unsafe { from_raw_parts(inputs[k].0, inputs[k].1) };
+                    views[k] = &shapes.inputs[k];
+                }
+                let call = Call {
+                    inputs: &slices[..n],
+                    shapes: &views[..n],
+                    // SAFETY: valid for the length; the plan gives an op's output memory of its own.
+                    output: unsafe { from_raw_parts_mut(pointer, total) },
+                    shape: &shapes.outputs[0],
+                    key: self.key,
+                    first_row: part.rows.map_or(0, |(first, _)| first * p.lead),
+                };
+                cpu(op, call, &mut worker.scratch, parallel);
+            }
+        }
+    }
+}
+
+/// Sums partial results in the order of blocks.
+fn add_partials(partial: &[f32], output: &mut [f32], parallel: bool) {
+    let len = output.len();
+    let add = |(chunk, out): (usize, &mut [f32])| {
+        let at = chunk * CHUNK;
+        out.copy_from_slice(&partial[at..at + out.len()]);
+        for block in partial.chunks_exact(len).skip(1) {
+            out.iter_mut().zip(&block[at..]).for_each(|(o, p)| *o += p);
+        }
+    };
+    if parallel && len > CHUNK {
+        output.par_chunks_mut(CHUNK).enumerate().for_each(add);
+    } else {
+        output.chunks_mut(CHUNK).enumerate().for_each(add);
+    }
+}
+
+/// Numbers of a partial result that one task sums.
+const CHUNK: usize = 1 << 14;

@@ -1,0 +1,83 @@
+//! What can go wrong in training and sampling, worded to continue "failed to …".
+
+use sda_graph::ExecutorError;
+use thiserror::Error;
+
+/// The world's errors of this crate.
+#[derive(Debug, Error)]
+pub enum DiffusionError {
+    /// A window is longer than the trajectory it should slide over.
+    #[error(
+        "compose local scores: order {order} needs windows of {width} states, and the trajectory has {length}; \
+         lower `order` to at most {largest} or lengthen the trajectory",
+        width = 2 * order + 1,
+        largest = length.saturating_sub(1) / 2
+    )]
+    WindowTooLong {
+        /// k.
+        order: usize,
+        /// L.
+        length: usize,
+    },
+    /// A stride that leaves gaps between windows.
+    #[error("compose local scores: `stride` must be in 1 … {width} (the window), but it is {stride}")]
+    Stride {
+        /// States between the starts of two windows.
+        stride: usize,
+        /// 2k + 1.
+        width: usize,
+    },
+    /// A setting out of its range.
+    #[error("set up {what}: `{field}` must be {expected}, but it is {found}")]
+    Setting {
+        /// The part it belongs to.
+        what: &'static str,
+        /// The field's name.
+        field: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// Data of another shape than the one compiled for.
+    #[error("use {what}: it holds {found} numbers where {expected} belong")]
+    Length {
+        /// Which data.
+        what: &'static str,
+        /// Numbers that belong there.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// The loss left the real numbers; the weights are those of before the step.
+    #[error(
+        "train: the loss is {loss} at step {step}; the weights were left as before that step \
+         (a lower learning rate helps, and data must be finite)"
+    )]
+    NonFiniteLoss {
+        /// The step, counted from 0.
+        step: u32,
+        /// The loss, NaN or infinite.
+        loss: f64,
+    },
+    /// The executor failed.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+    /// The observation does not fit.
+    #[error(transparent)]
+    Observe(#[from] sda_observe::ObserveError),
+}
+
+/// Refuses a setting that `accept` does not accept.
+pub(crate) fn check<T: Copy + std::fmt::Display>(
+    what: &'static str,
+    field: &'static str,
+    expected: &'static str,
+    value: T,
+    accept: impl Fn(T) -> bool,
+) -> Result<(), DiffusionError> {
+    if accept(value) {
+        return Ok(());
+    }
+    Err(DiffusionError::Setting { what, field, expected, found: value.to_string() })
+}

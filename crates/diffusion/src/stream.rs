@@ -1,0 +1,14 @@
+//! Ids of this crate's random streams. Draws of one seed and different ids are independent.
+
+/// Diffusion times of training windows: (step, row in the batch).
+pub const TRAINING_TIME: u32 = 0x4430_0001;
+/// Noise of training windows: (step, row in the batch, element).
+pub const TRAINING_NOISE: u32 = 0x4430_0002;
+/// Diffusion times of validation windows: (batch, row).
+pub const VALIDATION_TIME: u32 = 0x4430_0003;
+/// Noise of validation windows: (batch, row, element).
+pub const VALIDATION_NOISE: u32 = 0x4430_0004;
+/// The sampler's start at t = 1: (0, sample, element).
+pub const START: u32 = 0x4430_0005;
+/// The corrector's noise: (correction counted over the whole run, sample, element).
+pub const CORRECTION: u32 = 0x4430_0006;

@@ -1,0 +1,71 @@
+//! One call of one op's kernel, and the dispatch over ops.
+
+use crate::{broadcast, concat, conv, elementwise, matmul, noise, pad, permute, slice, sum};
+use sda_core::Real;
+use sda_graph::{Op, RunKey};
+
+/// What a kernel is given.
+#[derive(Debug)]
+pub struct Call<'a, T> {
+    /// Row-major inputs.
+    pub inputs: &'a [&'a [T]],
+    /// Their shapes.
+    pub shapes: &'a [&'a [usize]],
+    /// Row-major output.
+    pub output: &'a mut [T],
+    /// Its shape.
+    pub shape: &'a [usize],
+    /// Seed and step of the run.
+    pub key: RunKey,
+    /// Global index of the first entry of axis 0, for random numbers.
+    pub first_row: usize,
+}
+
+/// Plain loops, for any op that computes.
+///
+/// Panics: the op is a leaf or an alias, which hold memory and compute nothing.
+pub fn reference<T: Real>(op: &Op, call: Call<'_, T>) {
+    match op {
+        Op::Unary(_) | Op::Binary(_) | Op::Select => elementwise::reference::reference(op, call),
+        Op::Broadcast => broadcast::reference::reference(call),
+        Op::Sum { .. } => sum::reference::reference(call),
+        Op::Permute { axes } => permute::reference::reference(axes, call),
+        Op::Slice { axis, start, step } => slice::reference::reference(*axis, *start, *step, call),
+        Op::Pad { axis, before, step } => pad::reference::reference(*axis, *before, *step, call),
+        Op::Concat { axis } => concat::reference::reference(*axis, call),
+        Op::MatMul { ta, tb } => matmul::reference::reference(*ta, *tb, call),
+        Op::Conv(face, geometry) => conv::reference::reference(*face, geometry, call),
+        Op::Noise { stream, law } => noise::reference::reference(*stream, *law, call),
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape | Op::Detach => {
+            panic!("{} computes nothing", op.name())
+        }
+    }
+}
+
+/// The fast form. Elementwise ops reach it only alone; the planner fuses them ([`crate::fused`]).
+///
+/// `scratch` holds at least [`scratch_len`] numbers; `parallel` allows the matrix library its threads.
+///
+/// Panics: as [`reference`].
+pub fn cpu(op: &Op, call: Call<'_, f32>, scratch: &mut [f32], parallel: bool) {
+    match op {
+        Op::Broadcast => broadcast::cpu::cpu(call),
+        Op::Sum { .. } => sum::cpu::cpu(call),
+        Op::Permute { axes } => permute::cpu::cpu(axes, call),
+        Op::Slice { axis, start, step } => slice::cpu::cpu(*axis, *start, *step, call),
+        Op::Pad { axis, before, step } => pad::cpu::cpu(*axis, *before, *step, call),
+        Op::Concat { axis } => concat::cpu::cpu(*axis, call),
+        Op::MatMul { ta, tb } => matmul::cpu::cpu(*ta, *tb, call, parallel),
+        Op::Conv(face, geometry) => conv::cpu::cpu(*face, geometry, call, scratch, parallel),
+        Op::Noise { stream, law } => noise::cpu::cpu(*stream, *law, call),
+        _ => reference(op, call),
+    }
+}
+
+/// Numbers of scratch that [`cpu`] needs.
+pub fn scratch_len(op: &Op, shapes: &[&[usize]]) -> usize {
+    match op {
+        Op::Conv(_, geometry) => conv::cpu::scratch_len(geometry, shapes),
+        _ => 0,
+    }
+}

@@ -1,0 +1,4 @@
+//! Inputs one after another along an axis. Exact.
+
+pub(crate) mod cpu;
+pub(crate) mod reference;

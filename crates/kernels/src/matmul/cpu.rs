@@ -1,0 +1,67 @@
+use super::Product;
+use crate::Call;
+
+pub(crate) fn cpu(ta: bool, tb: bool, call: Call<'_, f32>, parallel: bool) {
+    let p = Product::new(ta, tb, call.shapes);
+    for q in 0..p.batch {
+        sgemm(
+            [p.m, p.k, p.n],
+            (&call.inputs[0][q * p.m * p.k..][..p.m * p.k], p.a),
+            (&call.inputs[1][q * p.k * p.n..][..p.k * p.n], p.b),
+            (&mut call.output[q * p.m * p.n..][..p.m * p.n], p.n),
+            false,
+            parallel,
+        );
+    }
+}
+
+/// C = A B, or C += A B; strides are (row, column), C's columns are adjacent.
+///
+/// Panics: a matrix does not fit its slice.
+pub(crate) fn sgemm(
+    [m, k, n]: [usize; 3],
+    (a, sa): (&[f32], (usize, usize)),
+    (b, sb): (&[f32], (usize, usize)),
+    (c, row): (&mut [f32], usize),
+    accumulate: bool,
+    parallel: bool,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        if !accumulate {
+            (0..m).for_each(|i| c[i * row..i * row + n].fill(0.0));
+        }
+        return;
+    }
+    assert!((m - 1) * sa.0 + (k - 1) * sa.1 < a.len(), "A {m}×{k} {sa:?} beyond {}", a.len());
+    assert!((k - 1) * sb.0 + (n - 1) * sb.1 < b.len(), "B {k}×{n} {sb:?} beyond {}", b.len());
+    assert!((m - 1) * row + n - 1 < c.len() && (m == 1 || row >= n), "C {m}×{n} by {row} beyond {}", c.len());
+    let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    // SAFETY: the asserts above keep every element inside its slice; C's rows do not overlap, and Rust's borrow of
+    // `c` keeps it apart from A and B.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            row as isize,
+            accumulate,
+            a.as_ptr(),
+            sa.1 as isize,
+            sa.0 as isize,
+            b.as_ptr(),
+            sb.1 as isize,
+            sb.0 as isize,
+            1.0f32,
+            1.0f32,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}

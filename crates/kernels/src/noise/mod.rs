@@ -1,0 +1,6 @@
+//! Random numbers of (seed, stream, step, row, index in the row); see `sda_core::random`.
+//!
+//! Exactness: uniforms exact; normals to a few units of the last place of ln, sin and cos.
+
+pub(crate) mod cpu;
+pub(crate) mod reference;

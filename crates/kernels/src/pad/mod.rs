@@ -1,0 +1,4 @@
+//! y[…, before + i·step, …] = x[…, i, …], zero elsewhere. Exact. Adjoint: slice.
+
+pub(crate) mod cpu;
+pub(crate) mod reference;

@@ -1,0 +1,4 @@
+//! y[…, i, …] = x[…, start + i·step, …]. Exact. Adjoint: pad.
+
+pub(crate) mod cpu;
+pub(crate) mod reference;
