@@ -160,3 +160,6 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
         self.kernel.conditions()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,11 +49,18 @@ pub enum DiffusionError {
         /// Numbers given.
         found: usize,
     },
-    /// The loss left the real numbers; the weights are those of before the step.
-    #[error(
-        "train: the loss is {loss} at step {step}; the weights were left as before that step \
-         (a lower learning rate helps, and data must be finite)"
-    )]
+    /// The network reads another number of values than the data has.
+    #[error("apply the network: it reads {network} values where the states {shape:?} give {data}")]
+    Channels {
+        /// Features or channels of the network.
+        network: usize,
+        /// Those of the data.
+        data: usize,
+        /// Shape of the states.
+        shape: Vec<usize>,
+    },
+    /// The loss left the real numbers.
+    #[error("train: the loss is {loss} at step {step}; the data must be finite, and a lower learning rate helps")]
     NonFiniteLoss {
         /// The step, counted from 0.
         step: u32,
@@ -63,6 +70,9 @@ pub enum DiffusionError {
     /// The executor failed.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
+    /// The network or its weights do not fit.
+    #[error(transparent)]
+    Network(#[from] sda_nn::NnError),
     /// The observation does not fit.
     #[error(transparent)]
     Observe(#[from] sda_observe::ObserveError),

@@ -1,15 +1,16 @@
 //! A network that sees all states at once: a short trajectory, or one window of a long one.
 
 use sda_graph::{Graph, NodeId};
-use sda_nn::{Network, Weights};
+use sda_nn::{Network, UNet, Weights};
 
 use crate::compose::LocalScore;
-use crate::predictor::{NoisePredictor, TimeNodes};
+use crate::error::DiffusionError;
+use crate::predictor::{NoisePredictor, TimeNodes, flat};
 
 /// The network's estimate for the whole of what it is given.
 ///
-/// A ResMLP reads the states flattened, time-major. A U-Net reads states [L, D] as a sequence of D channels, and fields
-/// [L, H, W, C] as one field of L · C channels, time-major.
+/// A ResMLP reads the states flattened, time-major. A U-Net with as many axes as states and space together reads
+/// states as a further axis (the global network of Lorenz); with one axis less it reads them as channels, time-major.
 ///
 /// Shapes: `x` [N, L, D] or [N, L, (H,) W, C], result the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,43 +21,102 @@ pub struct GlobalScore {
     pub weights: Weights,
 }
 
+/// How a network takes its states.
+enum Arrangement {
+    /// [N, L · D …]
+    Flat,
+    /// As they are.
+    Kept,
+    /// [N, space…, L · C]
+    Channels,
+}
+
 impl GlobalScore {
+    /// The trained weights of a network.
+    pub fn new(network: Network) -> Self {
+        Self { network, weights: Weights::Trained }
+    }
+
     /// This network slid over longer trajectories.
     pub fn local(self, order: usize, stride: usize) -> LocalScore<Self> {
         LocalScore { kernel: self, order, stride }
+    }
+
+    fn arrangement(&self, shape: &[usize]) -> Arrangement {
+        match &self.network {
+            Network::ResMlp(_) => Arrangement::Flat,
+            Network::UNet(network) if network.boundary.len() + 2 == shape.len() => Arrangement::Kept,
+            Network::UNet(_) => Arrangement::Channels,
+        }
     }
 }
 
 impl NoisePredictor for GlobalScore {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
         let shape = g.shape(x).to_vec();
-        let (arranged, back) = match (&self.network, shape.len()) {
-            (Network::ResMlp(_), _) => (crate::predictor::flat(g, x), None),
-            (Network::UNet(_), 0..=3) => (x, None),
-            (Network::UNet(_), _) => states_as_channels(g, x),
-        };
-        let noise = self.network.emit(g, self.weights, arranged, time.features);
-        match back {
-            None => g.reshape(noise, &shape),
-            Some((split, axes)) => {
-                let noise = g.reshape(noise, &split);
-                g.permute(noise, &axes)
+        let emit = |g: &mut Graph, x| self.network.emit_with(g, self.weights, x, time.features);
+        match self.arrangement(&shape) {
+            Arrangement::Kept => emit(g, x),
+            Arrangement::Flat => {
+                let x = flat(g, x);
+                let noise = emit(g, x);
+                g.reshape(noise, &shape)
+            }
+            Arrangement::Channels => {
+                let x = states_to_channels(g, x);
+                let noise = emit(g, x);
+                channels_to_states(g, noise, &shape)
+            }
+        }
+    }
+
+    fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
+        self.network.validate()?;
+        match (&self.network, self.arrangement(shape)) {
+            (Network::ResMlp(network), _) => channels(network.features, shape[1..].iter().product(), shape),
+            (Network::UNet(network), Arrangement::Kept) => unet(network, &shape[1..]),
+            (Network::UNet(network), _) => {
+                let mut window = shape[2..].to_vec();
+                if let Some(last) = window.last_mut() {
+                    *last *= shape[1];
+                }
+                unet(network, &window)
             }
         }
     }
 }
 
-/// [N, L, space…, C] → [N, space…, L · C], and how to go back: a shape, then a permutation.
-fn states_as_channels(g: &mut Graph, x: NodeId) -> (NodeId, Option<(Vec<usize>, Vec<usize>)>) {
+fn channels(network: usize, data: usize, shape: &[usize]) -> Result<(), DiffusionError> {
+    if network == data {
+        return Ok(());
+    }
+    Err(DiffusionError::Channels { network, data, shape: shape[1..].to_vec() })
+}
+
+/// `window` is [space…, C].
+fn unet(network: &UNet, window: &[usize]) -> Result<(), DiffusionError> {
+    let (last, size) = window.split_last().unwrap_or((&0, &[]));
+    channels(network.channels, *last, window)?;
+    Ok(network.check_size(size)?)
+}
+
+/// [N, L, space…, C] → [N, space…, L · C].
+fn states_to_channels(g: &mut Graph, x: NodeId) -> NodeId {
     let rank = g.shape(x).len();
-    let mut axes = vec![0];
-    axes.extend(2..rank - 1);
-    axes.extend([1, rank - 1]);
+    let axes: Vec<usize> = [0].into_iter().chain(2..rank - 1).chain([1, rank - 1]).collect();
     let moved = g.permute(x, &axes);
     let split = g.shape(moved).to_vec();
     let mut merged = split[..rank - 2].to_vec();
     merged.push(split[rank - 2] * split[rank - 1]);
-    let mut inverse = vec![0; rank];
-    axes.iter().enumerate().for_each(|(i, &axis)| inverse[axis] = i);
-    (g.reshape(moved, &merged), Some((split, inverse)))
+    g.reshape(moved, &merged)
+}
+
+/// [N, space…, L · C] → `shape`, [N, L, space…, C].
+fn channels_to_states(g: &mut Graph, x: NodeId, shape: &[usize]) -> NodeId {
+    let rank = shape.len();
+    let mut split = g.shape(x)[..rank - 2].to_vec();
+    split.extend([shape[1], shape[rank - 1]]);
+    let x = g.reshape(x, &split);
+    let axes: Vec<usize> = [0, rank - 2].into_iter().chain(1..rank - 2).chain([rank - 1]).collect();
+    g.permute(x, &axes)
 }

@@ -1,1 +1,36 @@
 //! Schedules, loss, local-score composition, guidance, samplers.
+//!
+//! Everything that estimates the noise in a trajectory is a [`NoisePredictor`]: a network that sees it whole
+//! ([`GlobalScore`]), a network slid over it ([`LocalScore`]), either of them given an observation ([`Posterior`]).
+//! [`Trainer`] learns the network, [`Sampler`] samples whatever predicts. Both take their executor as an argument.
+
+// ndarray's `s!`, used in tests, carries an `allow(unsafe_code)` that `forbid` refuses.
+#![cfg_attr(not(test), forbid(unsafe_code))]
+
+mod compose;
+mod error;
+mod global;
+pub mod guidance;
+mod loss;
+mod predictor;
+mod sampler;
+mod schedule;
+pub mod stream;
+mod time_grid;
+mod training;
+
+#[cfg(test)]
+mod exact;
+#[cfg(test)]
+mod interpret;
+
+pub use compose::{LocalScore, Windows};
+pub use error::DiffusionError;
+pub use global::GlobalScore;
+pub use guidance::{DpsNorm, Guidance, Posterior};
+pub use loss::{denoising_loss, perturb};
+pub use predictor::{NoisePredictor, TimeNodes};
+pub use sampler::{Divergence, FINITE_STEPS, NoiseSource, SAMPLE, Sampled, Sampler, SamplerRun, Samples};
+pub use schedule::{Alpha, Schedule, Sde};
+pub use time_grid::TimeGrid;
+pub use training::{Trainer, Training};

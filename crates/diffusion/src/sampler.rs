@@ -122,7 +122,10 @@ impl Sampler {
             shape: shape.to_vec(),
             start: executor.compile(&start_program(shape))?,
             predict: executor.compile(&predictor_program(predictor, shape))?,
-            correct: executor.compile(&corrector_program(predictor, shape, noise))?,
+            correct: match self.corrections {
+                0 => None,
+                _ => Some(executor.compile(&corrector_program(predictor, shape, noise))?),
+            },
         };
         run.condition(executor, predictor)?;
         Ok(run)
@@ -216,7 +219,7 @@ pub struct SamplerRun {
     shape: Vec<usize>,
     start: Handle,
     predict: Handle,
-    correct: Handle,
+    correct: Option<Handle>,
 }
 
 impl SamplerRun {
@@ -274,7 +277,7 @@ impl SamplerRun {
             DiffusionError::Length { what: "the start", expected: self.shape.iter().product(), found }
         })?;
         executor.write(SAMPLE, values.view())?;
-        executor.write(FINITE_STEPS, ArrayD::zeros(vec![self.shape[0], 1]).view())?;
+        executor.write(FINITE_STEPS, ArrayD::from_elem(vec![self.shape[0], 1], E::Real::ZERO).view())?;
         Ok(())
     }
 
@@ -293,6 +296,8 @@ impl SamplerRun {
     }
 
     /// One Langevin step after predictor step `step`; `noise` where the source is [`NoiseSource::Given`].
+    ///
+    /// Panics: the sampler has no corrections.
     pub fn correct<E: Executor>(
         &self,
         executor: &mut E,
@@ -308,10 +313,11 @@ impl SamplerRun {
         inputs.push(&tau);
         inputs.extend(noise);
         let key = RunKey { seed, step: step * self.sampler.corrections + correction };
-        Ok(executor.run(self.correct, key, &inputs)?)
+        let program = self.correct.expect("a sampler with corrections");
+        Ok(executor.run(program, key, &inputs)?)
     }
 
-    /// The samples as they are now, and which of them diverged.
+    /// The samples after the last step, and which of them diverged on the way.
     pub fn samples<E: Executor>(&self, executor: &mut E) -> Result<Samples<E::Real>, DiffusionError> {
         let values = executor.read(SAMPLE)?;
         let finite_steps = executor.read(FINITE_STEPS)?;
@@ -326,3 +332,6 @@ impl SamplerRun {
         Ok(Samples { values, diverged })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,9 @@
 //! Source: Jonker & Volgenant 1987, "A shortest augmenting path algorithm for dense and sparse linear assignment
 //! problems".
 
-use ndarray::ArrayView2;
+use ndarray::ArrayRef2;
 
-use crate::assignment::scan::{CheapestTwo, relax};
+use crate::assignment::scan::{cheapest_two, relax};
 
 mod scan;
 
@@ -31,7 +31,7 @@ pub struct Assignment {
 ///
 /// Shapes: `costs` [N, N].
 /// Panics: the matrix is not square, or a cost is not finite.
-pub fn assign(costs: ArrayView2<'_, f64>) -> Assignment {
+pub fn assign(costs: &ArrayRef2<f64>) -> Assignment {
     assert_eq!(costs.nrows(), costs.ncols(), "an assignment with costs of shape {:?}", costs.shape());
     let costs = costs.as_standard_layout();
     let costs = costs.as_slice().expect("standard layout is contiguous");
@@ -88,7 +88,7 @@ impl Solver<'_> {
             }
         }
         for i in (0..self.n).filter(|&i| wins[i] == 1 && self.n > 1) {
-            let best = CheapestTwo::of(self.row(i), &self.v);
+            let best = cheapest_two(self.row(i), &self.v);
             let j = self.column_of[i];
             self.v[j] -= if best.first == j { best.second_cost } else { best.first_cost };
         }
@@ -107,7 +107,7 @@ impl Solver<'_> {
                 continue;
             }
             budget -= 1;
-            let best = CheapestTwo::of(self.row(i), &self.v);
+            let best = cheapest_two(self.row(i), &self.v);
             let lowered = self.v[best.first] - (best.second_cost - best.first_cost);
             let lowers = lowered < self.v[best.first];
             let mut j = best.first;
@@ -188,17 +188,24 @@ mod tests {
 
     /// Feasible prices and no gap: a proof of optimality, whatever the solver did.
     fn check(costs: &Array2<f64>) -> Assignment {
-        let result = assign(costs.view());
+        let result = assign(costs);
         let n = costs.nrows();
         let scale = costs.iter().fold(1.0, |a: f64, c| a.max(c.abs()));
         let mut seen = vec![false; n];
-        result.columns.iter().for_each(|&j| assert!(!std::mem::replace(&mut seen[j], true), "column {j} twice"));
+        result
+            .columns
+            .iter()
+            .for_each(|&j| assert!(!std::mem::replace(&mut seen[j], true), "column {j} twice"));
         for ((i, j), c) in costs.indexed_iter() {
             let slack = c - result.row_prices[i] - result.column_prices[j];
             assert!(slack >= -1e-12 * scale, "cell ({i}, {j}) has slack {slack:e}");
         }
         let dual: f64 = result.row_prices.iter().chain(&result.column_prices).sum();
-        assert!((dual - result.cost).abs() <= 1e-11 * scale * (n as f64 + 1.0), "{dual} is not {}", result.cost);
+        assert!(
+            (dual - result.cost).abs() <= 1e-11 * scale * (n as f64 + 1.0),
+            "{dual} is not {}",
+            result.cost
+        );
         result
     }
 

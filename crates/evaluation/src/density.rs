@@ -1,6 +1,6 @@
 //! Gaussian log densities of trajectories and observations, constants included.
 
-use ndarray::{Array1, ArrayView1, ArrayView2, ArrayView3, Axis};
+use ndarray::{Array1, ArrayRef1, ArrayRef2, ArrayRef3, ArrayView2, Axis};
 
 /// log N(residual | 0, std² I).
 ///
@@ -18,8 +18,14 @@ pub fn gaussian_log_density(residuals: impl IntoIterator<Item = f64>, std: f64) 
 /// Shapes: `predicted` A(x) [N, P], `y` [P], result [N].
 /// Units: all in the observation's unit.
 /// Panics: the shapes differ, or `noise_std` is not positive.
-pub fn log_likelihood(predicted: ArrayView2<'_, f64>, y: ArrayView1<'_, f64>, noise_std: f64) -> Array1<f64> {
-    assert_eq!(predicted.ncols(), y.len(), "predictions of shape {:?} for {} observed", predicted.shape(), y.len());
+pub fn log_likelihood(predicted: &ArrayRef2<f64>, y: &ArrayRef1<f64>, noise_std: f64) -> Array1<f64> {
+    assert_eq!(
+        predicted.ncols(),
+        y.len(),
+        "predictions of shape {:?} for {} observed",
+        predicted.shape(),
+        y.len()
+    );
     predicted
         .outer_iter()
         .map(|predicted| gaussian_log_density(predicted.iter().zip(y).map(|(a, y)| y - a), noise_std))
@@ -33,11 +39,7 @@ pub fn log_likelihood(predicted: ArrayView2<'_, f64>, y: ArrayView1<'_, f64>, no
 /// Shapes: `trajectories` [N, L, D]; `means` [N, L − 1, D], m of all states but the last; `std` [D]; result [N].
 /// Units: physical, since the density depends on them.
 /// Panics: the shapes disagree, or a `std` is not positive.
-pub fn log_chain(
-    trajectories: ArrayView3<'_, f64>,
-    means: ArrayView3<'_, f64>,
-    std: ArrayView1<'_, f64>,
-) -> Array1<f64> {
+pub fn log_chain(trajectories: &ArrayRef3<f64>, means: &ArrayRef3<f64>, std: &ArrayRef1<f64>) -> Array1<f64> {
     let (n, l, d) = trajectories.dim();
     let want = (n, l.saturating_sub(1), d);
     assert_eq!(means.dim(), want, "transition means for trajectories of shape {:?}", trajectories.shape());
@@ -64,20 +66,21 @@ mod tests {
         let system = SystemConfig::lorenz63().build().unwrap();
         let (n, l, d) = x.dim();
         let from = x.slice(s![.., ..l - 1, ..]).to_owned().into_shape_with_order((n * (l - 1), d)).unwrap();
-        let means = transition_means(&*system, from.view()).into_shape_with_order((n, l - 1, d)).unwrap();
+        let means = transition_means(&*system, &from).into_shape_with_order((n, l - 1, d)).unwrap();
         let std = Array::from_elem(3, 0.025f64.sqrt());
-        let log_prior = log_chain(x.view(), means.view(), std.view());
+        let log_prior = log_chain(&x, &means, &std);
         assert_close(&log_prior, &case.vector("out.log_prior"), 1e-6);
-        assert_close(&log_prior, &log_trajectory(&*system, x.view()).unwrap(), 1e-13);
+        assert_close(&log_prior, &log_trajectory(&*system, &x).unwrap(), 1e-13);
         let predicted: Array2<f64> = x.slice(s![.., ..;4, 0]).to_owned() / 8.0;
-        let log_y = log_likelihood(predicted.view(), case.vector("in.y").view(), 0.05);
+        let log_y = log_likelihood(&predicted, &case.vector("in.y"), 0.05);
         assert_close(&log_y, &case.vector("out.log_likelihood"), 1e-6);
     }
 
     #[test]
     fn densities_integrate_to_one() {
         let step = 1e-3;
-        let total: f64 = (-8000..8000).map(|i| gaussian_log_density([f64::from(i) * step], 0.7).exp() * step).sum();
+        let total: f64 =
+            (-8000..8000).map(|i| gaussian_log_density([f64::from(i) * step], 0.7).exp() * step).sum();
         assert!((total - 1.0).abs() < 1e-10);
     }
 
@@ -85,6 +88,6 @@ mod tests {
     fn a_single_state_has_density_one() {
         let x = Array::zeros((2, 1, 3));
         let means = Array::zeros((2, 0, 3));
-        assert_eq!(log_chain(x.view(), means.view(), array![1.0, 1.0, 1.0].view()), array![0.0, 0.0]);
+        assert_eq!(log_chain(&x, &means, &array![1.0, 1.0, 1.0]), array![0.0, 0.0]);
     }
 }

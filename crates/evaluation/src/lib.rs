@@ -1,7 +1,6 @@
 //! Exact W1, MMD, log densities, summaries of samples.
 
-// ndarray's `s!`, used in tests, carries an `allow(unsafe_code)` that `forbid` refuses.
-#![cfg_attr(not(test), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 mod assignment;
 mod density;
@@ -10,6 +9,7 @@ mod error;
 mod mmd;
 mod quantile;
 mod summary;
+mod vector;
 mod wasserstein;
 
 pub use assignment::{Assignment, assign};

@@ -1,6 +1,6 @@
 //! Quantiles of samples, for bands and tables.
 
-use ndarray::{Array, ArrayView, Axis, Dimension, RemoveAxis};
+use ndarray::{Array, ArrayRef, Axis, Dimension, RemoveAxis};
 
 /// Quantile at `level` of sorted values, linear between them.
 ///
@@ -19,7 +19,7 @@ pub fn quantile_sorted(sorted: &[f64], level: f64) -> f64 {
 ///
 /// Shapes: `samples` [N, …], `levels` [Q], result [Q, …].
 /// Panics: no samples, or a level outside [0, 1].
-pub fn quantiles<S: Dimension + RemoveAxis>(samples: ArrayView<'_, f64, S>, levels: &[f64]) -> Array<f64, S> {
+pub fn quantiles<S: Dimension + RemoveAxis>(samples: &ArrayRef<f64, S>, levels: &[f64]) -> Array<f64, S> {
     let mut shape = samples.raw_dim();
     shape[0] = levels.len();
     let mut out = Array::zeros(shape);
@@ -47,8 +47,8 @@ mod tests {
             assert!((quantile_sorted(&sorted, level) - want).abs() < 1e-15);
         }
         let samples = array![[3.0, 0.0], [1.0, 0.0], [2.0, 9.0]];
-        assert_eq!(quantiles(samples.view(), &[0.0, 0.5, 1.0]), array![[1.0, 0.0], [2.0, 0.0], [3.0, 9.0]]);
-        assert_eq!(quantiles(Array3::<f64>::zeros((7, 4, 2)).view(), &[0.1]).dim(), (1, 4, 2));
+        assert_eq!(quantiles(&samples, &[0.0, 0.5, 1.0]), array![[1.0, 0.0], [2.0, 0.0], [3.0, 9.0]]);
+        assert_eq!(quantiles(&Array3::<f64>::zeros((7, 4, 2)), &[0.1]).dim(), (1, 4, 2));
     }
 
     proptest! {

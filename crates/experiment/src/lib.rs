@@ -1,6 +1,15 @@
 //! From a RON file to a run directory: stages, resume, report.
 #![forbid(unsafe_code)]
 
+pub mod config;
+mod error;
 pub mod figures;
+mod key;
 pub mod progress;
 pub mod report;
+mod run;
+mod stages;
+mod versions;
+
+pub use error::{ExperimentError, Problem};
+pub use run::{Options, Outcome, Run};

@@ -26,7 +26,8 @@ impl ParticleHistory {
         let mut out = Array3::zeros((samples, l, d));
         self.store(l - 1, &particles, &mut out);
         for step in (0..l - 1).rev() {
-            let kernel = BackwardKernel::new(system, std, &self.states[step], self.log_weights[step].as_deref());
+            let kernel =
+                BackwardKernel::new(system, std, &self.states[step], self.log_weights[step].as_deref());
             let (next, stream) = (&self.states[step + 1], self.stream);
             particles.par_iter_mut().enumerate().for_each_init(
                 || (vec![0.0; d], vec![[0.0; LANES]; kernel.log_weights.len()]),
@@ -66,7 +67,9 @@ impl BackwardKernel {
         scaled_means.par_blocks_mut().for_each_init(Vec::new, |scratch, block| {
             system.advance(block, scratch);
             for (lanes, inverse) in block.iter_mut().zip(&inverse_std) {
-                lanes.iter_mut().for_each(|x| *x *= inverse);
+                for x in lanes {
+                    *x *= inverse;
+                }
             }
         });
         let n = states.members();
@@ -103,7 +106,9 @@ impl BackwardKernel {
     /// Fills log w^j p(next | x^j) up to a constant and returns the greatest.
     fn log_densities(&self, next: &[f64], scratch: &mut [Lanes]) -> f64 {
         let mut greatest = [f64::NEG_INFINITY; LANES];
-        for ((out, log_weights), means) in scratch.iter_mut().zip(&self.log_weights).zip(self.scaled_means.blocks()) {
+        for ((out, log_weights), means) in
+            scratch.iter_mut().zip(&self.log_weights).zip(self.scaled_means.blocks())
+        {
             *out = *log_weights;
             for ((x, inverse), mean) in next.iter().zip(&self.inverse_std).zip(means) {
                 let x = x * inverse;

@@ -31,7 +31,9 @@ pub enum FilterError {
         particles: usize,
     },
     /// Backward simulation on a system without a transition density.
-    #[error("simulate backward: the transition of {system} is deterministic and has no density; set its diffusion")]
+    #[error(
+        "simulate backward: the transition of {system} is deterministic and has no density; set its diffusion"
+    )]
     Deterministic {
         /// The system's name.
         system: &'static str,

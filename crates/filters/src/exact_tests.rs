@@ -6,7 +6,8 @@ use sda_core::linalg::{log_det_spd, solve_spd};
 use sda_systems::{LinearGaussian, Simulation, System, SystemConfig};
 
 use crate::{
-    BootstrapFilter, FilterError, LinearOperator, Observations, ParticleHistory, Smoothed, kalman_filter, rts_smoother,
+    BootstrapFilter, FilterError, LinearOperator, Observations, ParticleHistory, Smoothed, kalman_filter,
+    rts_smoother,
 };
 
 const STEPS: usize = 33;
@@ -82,7 +83,11 @@ impl Problem {
 }
 
 #[track_caller]
-fn assert_close<'a>(got: impl IntoIterator<Item = &'a f64>, want: impl IntoIterator<Item = &'a f64>, tolerance: f64) {
+fn assert_close<'a>(
+    got: impl IntoIterator<Item = &'a f64>,
+    want: impl IntoIterator<Item = &'a f64>,
+    tolerance: f64,
+) {
     for (a, b) in got.into_iter().zip(want) {
         assert!((a - b).abs() < tolerance, "{a} is not {b}");
     }
@@ -138,13 +143,18 @@ fn particles_agree_with_the_smoother() {
     for problem in Problem::all() {
         let (smoothed, log_evidence) = problem.smooth();
         for resample_below in [1.0, 0.5] {
-            let histories: Vec<_> = (0..FILTERS).map(|seed| problem.filter(1 << 12, resample_below, seed)).collect();
+            let histories: Vec<_> =
+                (0..FILTERS).map(|seed| problem.filter(1 << 12, resample_below, seed)).collect();
             let pool = |draw: &dyn Fn(&ParticleHistory) -> Array3<f64>| {
                 let parts: Vec<_> = histories.iter().map(draw).collect();
                 concatenate(Axis(0), &parts.iter().map(|part| part.view()).collect::<Vec<_>>()).unwrap()
             };
             let evidence = histories.iter().map(|h| (h.log_evidence - log_evidence).exp()).sum::<f64>();
-            assert!((evidence / FILTERS as f64 - 1.0).abs() < 0.1, "evidence is {} times too large", evidence / 16.0);
+            assert!(
+                (evidence / FILTERS as f64 - 1.0).abs() < 0.1,
+                "evidence is {} times too large",
+                evidence / 16.0
+            );
             assert!(histories[0].effective_sample_size.len() == problem.observations.steps().len());
             // Early states of the paths are shared by many samples.
             let paths = pool(&|history| history.sample_paths(512));
@@ -195,8 +205,13 @@ fn a_deterministic_system_has_no_backward_kernel() {
     let system = SystemConfig::lorenz96_benchmark().build().unwrap();
     let observations = Observations::new(vec![0], Array2::zeros((1, 1)), 1.0).unwrap();
     let operator = LinearOperator::component(&system.normalisation(), 0);
-    let filter =
-        BootstrapFilter { system: &*system, particles: 65, burn_in: 0, resample_below: 1.0, stream: Stream::new(0, 0) };
+    let filter = BootstrapFilter {
+        system: &*system,
+        particles: 65,
+        burn_in: 0,
+        resample_below: 1.0,
+        stream: Stream::new(0, 0),
+    };
     let history = filter.run(3, &observations, &operator).unwrap();
     assert_eq!(history.sample_paths(4).dim(), (4, 3, 40));
     assert!(matches!(history.sample_backward(&*system, 1), Err(FilterError::Deterministic { .. })));

@@ -2,7 +2,7 @@
 //!
 //! Source: Kalman 1960, "A new approach to linear filtering and prediction problems".
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2, ArrayRef1};
 use sda_core::linalg::{LinalgError, log_det_spd, solve_spd};
 use sda_systems::LinearGaussian;
 
@@ -37,7 +37,12 @@ pub fn kalman_filter(
     operator: &LinearOperator,
 ) -> Result<Filtered, FilterError> {
     let d = chain.initial_mean.len();
-    assert_eq!(operator.matrix.ncols(), d, "an operator of shape {:?} for states of {d}", operator.matrix.shape());
+    assert_eq!(
+        operator.matrix.ncols(),
+        d,
+        "an operator of shape {:?} for states of {d}",
+        operator.matrix.shape()
+    );
     observations.check(steps, operator.observed_dim())?;
     let mut filtered = Filtered {
         means: vec![],
@@ -50,13 +55,14 @@ pub fn kalman_filter(
     for step in 0..steps {
         if step > 0 {
             mean = chain.transition.dot(&mean) + &chain.offset;
-            covariance = chain.transition.dot(&covariance).dot(&chain.transition.t()) + &chain.noise_covariance;
+            covariance =
+                chain.transition.dot(&covariance).dot(&chain.transition.t()) + &chain.noise_covariance;
         }
         filtered.predicted_means.push(mean.clone());
         filtered.predicted_covariances.push(covariance.clone());
         if let Some(k) = observations.at(step) {
             let y = observations.values().row(k);
-            let log = update(&mut mean, &mut covariance, y, observations.noise_std(), operator)
+            let log = update(&mut mean, &mut covariance, &y, observations.noise_std(), operator)
                 .map_err(|source| FilterError::Singular { step, source })?;
             filtered.log_evidence += log;
         }
@@ -70,13 +76,13 @@ pub fn kalman_filter(
 fn update(
     mean: &mut Array1<f64>,
     covariance: &mut Array2<f64>,
-    y: ArrayView1<'_, f64>,
+    y: &ArrayRef1<f64>,
     noise_std: f64,
     operator: &LinearOperator,
 ) -> Result<f64, LinalgError> {
     let h = &operator.matrix;
     let (p, variance) = (y.len(), noise_std * noise_std);
-    let innovation = &y - &h.dot(mean) - &operator.offset;
+    let innovation = y.to_owned() - h.dot(mean) - &operator.offset;
     let innovation_covariance = h.dot(covariance).dot(&h.t()) + Array2::<f64>::eye(p) * variance;
     let gain = solve_spd(&innovation_covariance, &h.dot(covariance))?.t().to_owned();
     let misfit = innovation.dot(&solve_spd(&innovation_covariance, &innovation)?);

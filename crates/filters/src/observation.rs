@@ -19,7 +19,11 @@ impl Observations {
     pub fn new(steps: Vec<usize>, values: Array2<f64>, noise_std: f64) -> Result<Self, FilterError> {
         let bad = |what: String| Err(FilterError::Observations(what));
         if steps.len() != values.nrows() {
-            return bad(format!("{} steps are named, but there are {} rows of values", steps.len(), values.nrows()));
+            return bad(format!(
+                "{} steps are named, but there are {} rows of values",
+                steps.len(),
+                values.nrows()
+            ));
         }
         if let Some(k) = (1..steps.len()).find(|&k| steps[k] <= steps[k - 1]) {
             return bad(format!("step {} follows step {}; steps must rise", steps[k], steps[k - 1]));
@@ -57,12 +61,17 @@ impl Observations {
     /// Errors: no states, or an observation after the last one.
     #[track_caller]
     pub(crate) fn check(&self, steps: usize, observed_dim: usize) -> Result<(), FilterError> {
-        assert_eq!(self.values.ncols(), observed_dim, "an operator of {observed_dim} for values {:?}", self.values.shape());
+        assert_eq!(
+            self.values.ncols(),
+            observed_dim,
+            "an operator of {observed_dim} for values {:?}",
+            self.values.shape()
+        );
         match self.steps.last() {
             _ if steps == 0 => Err(FilterError::Observations("the trajectory has no states".into())),
-            Some(&last) if last >= steps => {
-                Err(FilterError::Observations(format!("step {last} is observed, but the trajectory has {steps} states")))
-            }
+            Some(&last) if last >= steps => Err(FilterError::Observations(format!(
+                "step {last} is observed, but the trajectory has {steps} states"
+            ))),
             _ => Ok(()),
         }
     }
@@ -169,8 +178,10 @@ mod tests {
     fn operators_agree() {
         let normalisation = Normalisation { offset: vec![1.0, 2.0, 25.0], scale: vec![8.0, 9.0, 8.6] };
         let linear = LinearOperator::component(&normalisation, 2);
-        let function =
-            FunctionOperator { observed_dim: 1, function: |x: &[f64], y: &mut [f64]| y[0] = (x[2] - 25.0) / 8.6 };
+        let function = FunctionOperator {
+            observed_dim: 1,
+            function: |x: &[f64], y: &mut [f64]| y[0] = (x[2] - 25.0) / 8.6,
+        };
         let states: Vec<Lanes> = (0..3).map(|c| std::array::from_fn(|i| (i * 3 + c) as f64)).collect();
         let (mut a, mut b) = ([[0.0; LANES]; 1], [[0.0; LANES]; 1]);
         linear.observe(&states, &mut a);

@@ -90,7 +90,8 @@ impl BootstrapFilter<'_> {
                 let effective = effective_sample_size(&weights);
                 history.effective_sample_size.push(effective);
                 let resample = step + 1 < steps
-                    && (self.resample_below >= 1.0 || effective < self.resample_below * self.particles as f64);
+                    && (self.resample_below >= 1.0
+                        || effective < self.resample_below * self.particles as f64);
                 if resample {
                     let u = self.stream.sequence(RESAMPLING + step as u32, 0).uniform();
                     next_ancestors = Some(systematic(&weights, self.particles, u));
@@ -124,25 +125,31 @@ impl BootstrapFilter<'_> {
 
     fn draw_prior(&self) -> Ensemble {
         let mut states = Ensemble::zeros(self.particles, self.system.state_dim());
-        states.par_blocks_mut().with_min_len(MIN_BLOCKS).enumerate().for_each_init(Vec::new, |scratch, (b, block)| {
-            let first = (b * LANES) as u32;
-            self.system.draw_initial(&self.stream, 0, first, block);
-            for step in 1..=self.burn_in {
-                self.system.draw_transition(&self.stream, step, first, block, scratch);
-            }
-        });
+        states.par_blocks_mut().with_min_len(MIN_BLOCKS).enumerate().for_each_init(
+            Vec::new,
+            |scratch, (b, block)| {
+                let first = (b * LANES) as u32;
+                self.system.draw_initial(&self.stream, 0, first, block);
+                for step in 1..=self.burn_in {
+                    self.system.draw_transition(&self.stream, step, first, block, scratch);
+                }
+            },
+        );
         states
     }
 
     /// The next states of the particles that `ancestors` names.
     fn propagate(&self, last: &Ensemble, ancestors: Option<&[u32]>, stream_step: u32) -> Ensemble {
         let mut states = last.clone();
-        states.par_blocks_mut().with_min_len(MIN_BLOCKS).enumerate().for_each_init(Vec::new, |scratch, (b, block)| {
-            if let Some(ancestors) = ancestors {
-                gather(last, ancestors, b * LANES, block);
-            }
-            self.system.draw_transition(&self.stream, stream_step, (b * LANES) as u32, block, scratch);
-        });
+        states.par_blocks_mut().with_min_len(MIN_BLOCKS).enumerate().for_each_init(
+            Vec::new,
+            |scratch, (b, block)| {
+                if let Some(ancestors) = ancestors {
+                    gather(last, ancestors, b * LANES, block);
+                }
+                self.system.draw_transition(&self.stream, stream_step, (b * LANES) as u32, block, scratch);
+            },
+        );
         states
     }
 }
@@ -196,6 +203,8 @@ fn normalise(mut log_weights: Vec<f64>, step: usize) -> Result<(Vec<f64>, f64), 
     }
     let sum: f64 = log_weights.iter().map(|w| (w - greatest).exp()).sum();
     let log_sum = greatest + sum.ln();
-    log_weights.iter_mut().for_each(|w| *w -= log_sum);
+    for w in &mut log_weights {
+        *w -= log_sum;
+    }
     Ok((log_weights, log_sum))
 }

@@ -42,7 +42,9 @@ mod tests {
 
     fn counts(weights: &[f64], n: usize, u: f64) -> Vec<f64> {
         let mut counts = vec![0.0; weights.len()];
-        systematic(weights, n, u).iter().for_each(|&i| counts[i as usize] += 1.0);
+        for i in systematic(weights, n, u) {
+            counts[i as usize] += 1.0;
+        }
         counts
     }
 

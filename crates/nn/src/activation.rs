@@ -103,11 +103,18 @@ mod tests {
                     Activation::SELU => SELU_SCALE * SELU_ALPHA * x.exp_m1(),
                     Activation::SiLU => x / (1.0 + (-x).exp()),
                     Activation::GELU if x.abs() == 1.0 || x.abs() == 3.0 => {
-                        if x > 0.0 { x * phi(x) } else { x * (1.0 - phi(-x)) }
+                        if x > 0.0 {
+                            x * phi(x)
+                        } else {
+                            x * (1.0 - phi(-x))
+                        }
                     }
                     Activation::GELU => continue,
                 };
-                assert!((y - want).abs() <= 1e-13 * (1.0 + want.abs()), "{activation:?}({x}) = {y}, not {want}");
+                assert!(
+                    (y - want).abs() <= 1e-13 * (1.0 + want.abs()),
+                    "{activation:?}({x}) = {y}, not {want}"
+                );
             }
         }
     }
@@ -122,7 +129,11 @@ mod tests {
         };
         for activation in Activation::ALL {
             let (_, slope) = curve(activation);
-            assert!((slope[4] - at_zero(activation)).abs() < 1e-14, "{activation:?}: slope {} at 0", slope[4]);
+            assert!(
+                (slope[4] - at_zero(activation)).abs() < 1e-14,
+                "{activation:?}: slope {} at 0",
+                slope[4]
+            );
             for (i, &x) in POINTS.iter().enumerate().filter(|(_, x)| **x != 0.0) {
                 let h = 1e-5;
                 let mut g = Graph::new();
@@ -130,7 +141,11 @@ mod tests {
                 let y = activation.emit(&mut g, ends);
                 let y = &evaluate(g, &[y])[0];
                 let difference = (y[[1]] - y[[0]]) / (2.0 * h);
-                assert!((slope[i] - difference).abs() < 1e-8, "{activation:?}'({x}): {} and {difference}", slope[i]);
+                assert!(
+                    (slope[i] - difference).abs() < 1e-8,
+                    "{activation:?}'({x}): {} and {difference}",
+                    slope[i]
+                );
             }
         }
     }

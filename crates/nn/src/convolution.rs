@@ -66,8 +66,13 @@ impl Convolution {
     #[track_caller]
     pub fn emit_parts(&self, g: &mut Graph, weights: Weights, parts: &[NodeId]) -> NodeId {
         let shapes: Vec<Vec<usize>> = parts.iter().map(|&p| g.shape(p).to_vec()).collect();
-        let fits = shapes.iter().all(|s| s.len() == 4) && shapes.iter().map(|s| s[3]).sum::<usize>() == self.input;
-        assert!(fits, "convolution «{}»: inputs {shapes:?}, and it takes [B, H, W, {}]", self.name, self.input);
+        let fits =
+            shapes.iter().all(|s| s.len() == 4) && shapes.iter().map(|s| s[3]).sum::<usize>() == self.input;
+        assert!(
+            fits,
+            "convolution «{}»: inputs {shapes:?}, and it takes [B, H, W, {}]",
+            self.name, self.input
+        );
         let [weight, bias] = self.parameters().map(|p| weights.read(g, &p));
         let mut sum = bias;
         let mut end = self.input;
@@ -126,7 +131,8 @@ mod tests {
             for (kernel, stride) in [([3, 3], [1, 1]), ([3, 5], [2, 1]), ([1, 5], [1, 2]), ([1, 1], [1, 1])] {
                 let name = "c".to_string();
                 let layer = Convolution { name, input: 3, output: 2, kernel, stride, boundary };
-                let (x, w, b) = (wave(&[2, 6, 4, 3], 0.7), wave(&layer.parameters()[0].shape, 0.37), wave(&[2], 1.1));
+                let (x, w, b) =
+                    (wave(&[2, 6, 4, 3], 0.7), wave(&layer.parameters()[0].shape, 0.37), wave(&[2], 1.1));
                 let want = naive(&layer, &x, &w, &b);
                 let states: BTreeMap<_, _> =
                     [("parameter.c.weight".to_string(), w), ("parameter.c.bias".to_string(), b)].into();

@@ -47,7 +47,12 @@ impl Linear {
         let shapes: Vec<Vec<usize>> = parts.iter().map(|&p| g.shape(p).to_vec()).collect();
         let widths: Vec<usize> = shapes.iter().map(|s| s.last().copied().unwrap_or(0)).collect();
         let fits = widths.iter().sum::<usize>() == self.input;
-        assert!(fits, "linear «{}»: inputs {shapes:?}, and its weight is {:?}", self.name, [self.input, self.output]);
+        assert!(
+            fits,
+            "linear «{}»: inputs {shapes:?}, and its weight is {:?}",
+            self.name,
+            [self.input, self.output]
+        );
         let [weight, bias] = self.parameters().map(|p| weights.read(g, &p));
         let mut sum = bias;
         let mut end = self.input;

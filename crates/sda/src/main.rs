@@ -1,2 +1,105 @@
 //! The `sda` command.
-fn main() {}
+#![forbid(unsafe_code)]
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use sda::experiment::config::Setting;
+use sda::experiment::{ExperimentError, Options, Run};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Score-based data assimilation.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an experiment: simulate, train, observe, assimilate, evaluate, report. Run again, it goes on.
+    Experiment(ExperimentArguments),
+}
+
+#[derive(Debug, Args)]
+struct ExperimentArguments {
+    /// File in experiments/ by exact name or unique prefix, or a path to a .ron file.
+    name: String,
+    /// Set of sizes: smoke, quick (the default) or paper.
+    #[arg(long)]
+    tier: Option<String>,
+    /// Everything random is a function of it.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Change a field, as training.epochs=100; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    settings: Vec<String>,
+    /// Run directory [default: runs/NAME-TIER]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Where generated data lie [default: datasets/]
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Threads; 0 is all. Results do not depend on it.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// No progress.
+    #[arg(long, short)]
+    quiet: bool,
+    /// Folder with experiments/ and datasets/.
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+}
+
+/// Exit status of a run that Ctrl-C stopped, as shells have it.
+const INTERRUPTED: u8 = 130;
+/// Exit status of a run that ended well, with an expectation that was not met.
+const MISSED: u8 = 4;
+
+fn main() -> ExitCode {
+    let Command::Experiment(arguments) = Cli::parse().command;
+    match experiment(arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(MISSED),
+        Err(error) => {
+            eprintln!("error: failed to {error:#}");
+            match error.downcast_ref() {
+                Some(ExperimentError::Interrupted { .. }) => ExitCode::from(INTERRUPTED),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Runs an experiment; whether all of its expectations were met.
+fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
+    let parsed: Result<Vec<Setting>, String> = arguments.settings.iter().map(|s| Setting::parse(s)).collect();
+    let mut settings = parsed.map_err(anyhow::Error::msg)?;
+    settings.extend(arguments.seed.map(|s| Setting { path: vec!["seed".into()], value: s.to_string() }));
+    let interrupted = Arc::new(AtomicBool::new(false));
+    // The second Ctrl-C ends the program at once: results are written whole, so nothing is lost but work.
+    let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+    for signal in signals {
+        let status = i32::from(INTERRUPTED);
+        signal_hook::flag::register_conditional_shutdown(signal, status, Arc::clone(&interrupted))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupted)))
+            .context("catch Ctrl-C")?;
+    }
+    let options = Options {
+        root: arguments.root,
+        out: arguments.out,
+        data: arguments.data,
+        tier: arguments.tier,
+        settings,
+        threads: arguments.threads,
+        quiet: arguments.quiet,
+        interrupted,
+    };
+    let outcome = Run::prepare(&arguments.name, &options)?.execute()?;
+    println!("{}", outcome.report.terminal());
+    println!("Report: {}", outcome.folder.join("report.html").display());
+    Ok(outcome.report.passed())
+}

@@ -91,7 +91,8 @@ mod tests {
     #[test]
     fn the_law_is_stationary() {
         let chain = Ar1Rotation::new(0.995, 30.0).unwrap().linear_gaussian().unwrap();
-        let next = chain.transition.dot(&chain.initial_covariance).dot(&chain.transition.t()) + &chain.noise_covariance;
+        let next = chain.transition.dot(&chain.initial_covariance).dot(&chain.transition.t())
+            + &chain.noise_covariance;
         assert!((next - chain.initial_covariance).iter().all(|x| x.abs() < 1e-15));
     }
 

@@ -109,7 +109,14 @@ impl SystemConfig {
     pub fn presets() -> Vec<Self> {
         vec![
             Self::lorenz63(),
-            Self::Lorenz63 { dt: 0.025, substeps: 1, sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, diffusion: 0.0 },
+            Self::Lorenz63 {
+                dt: 0.025,
+                substeps: 1,
+                sigma: 10.0,
+                rho: 28.0,
+                beta: 8.0 / 3.0,
+                diffusion: 0.0,
+            },
             Self::lorenz96(),
             Self::lorenz96_benchmark(),
             Self::LotkaVolterra {
@@ -276,7 +283,10 @@ mod tests {
             ("Ar1Rotation(period: 0)", "period"),
         ] {
             let error = ron::from_str::<SystemConfig>(text).unwrap().build().unwrap_err();
-            assert!(matches!(error, SystemError::Parameter { field: found, .. } if found == field), "{text}: {error}");
+            assert!(
+                matches!(error, SystemError::Parameter { field: found, .. } if found == field),
+                "{text}: {error}"
+            );
         }
     }
 
@@ -301,10 +311,12 @@ mod tests {
             }
             // At its mean a Gaussian has the density Π 1/(√2π std).
             let peak = system.log_transition(&state, &mean);
-            let want = system.noise_std().map(|std| {
-                std.iter().map(|s| -(s * std::f64::consts::TAU.sqrt()).ln()).sum::<f64>()
-            });
-            assert!(peak.is_some() == want.is_some() && (peak.unwrap_or(0.0) - want.unwrap_or(0.0)).abs() < 1e-11);
+            let want = system
+                .noise_std()
+                .map(|std| std.iter().map(|s| -(s * std::f64::consts::TAU.sqrt()).ln()).sum::<f64>());
+            assert!(
+                peak.is_some() == want.is_some() && (peak.unwrap_or(0.0) - want.unwrap_or(0.0)).abs() < 1e-11
+            );
             let mut array = ndarray::Array1::from(state.clone());
             normalisation.normalise(&mut array);
             normalisation.denormalise(&mut array);

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn reference_case() {
-        let (case, chain) = (Case::read("dynamics_damped_spring"), DampedSpring::new().linear_gaussian().unwrap());
+        let (case, chain) =
+            (Case::read("dynamics_damped_spring"), DampedSpring::new().linear_gaussian().unwrap());
         assert_close(&chain.transition, &case.matrix("A"), 1e-7);
         assert_close(&chain.noise_covariance, &case.matrix("Sigma_x"), 1e-7);
         assert_close(&chain.initial_covariance, &case.matrix("Sigma_0"), 1e-7);

@@ -1,6 +1,6 @@
 //! Transition means and densities of many states at once.
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayRef2, ArrayRef3, Axis, Zip};
 use rayon::prelude::*;
 
 use crate::ensemble::{LANES, Lanes};
@@ -16,11 +16,18 @@ pub(crate) fn log_gaussian(residuals: impl Iterator<Item = f64>, std: &[f64]) ->
 ///
 /// Shapes: `states` [N, D], result [N, D].
 /// Panics: the rows are not D long.
-pub fn transition_means(system: &dyn System, states: ArrayView2<'_, f64>) -> Array2<f64> {
+pub fn transition_means(system: &dyn System, states: &ArrayRef2<f64>) -> Array2<f64> {
     let d = system.state_dim();
-    assert_eq!(states.ncols(), d, "states of shape {:?} for the {d} components of {}", states.shape(), system.name());
+    assert_eq!(
+        states.ncols(),
+        d,
+        "states of shape {:?} for the {d} components of {}",
+        states.shape(),
+        system.name()
+    );
     let mut means = Array2::zeros(states.raw_dim());
-    let (states, rows) = (states.as_standard_layout(), means.as_slice_mut().expect("a fresh array is contiguous"));
+    let (states, rows) =
+        (states.as_standard_layout(), means.as_slice_mut().expect("a fresh array is contiguous"));
     let states = states.as_slice().expect("standard layout is contiguous");
     rows.par_chunks_mut(LANES * d).zip(states.par_chunks(LANES * d)).for_each_init(
         || (vec![[0.0; LANES]; d], Vec::new()),
@@ -51,8 +58,8 @@ fn load_rows(rows: &[f64], block: &mut [Lanes]) {
 /// Panics: the shapes differ or the rows are not D long.
 pub fn log_transitions(
     system: &dyn System,
-    from: ArrayView2<'_, f64>,
-    to: ArrayView2<'_, f64>,
+    from: &ArrayRef2<f64>,
+    to: &ArrayRef2<f64>,
 ) -> Option<Array1<f64>> {
     assert_eq!(from.shape(), to.shape(), "transitions from {:?} to {:?}", from.shape(), to.shape());
     let std = system.noise_std()?;
@@ -67,7 +74,7 @@ pub fn log_transitions(
 /// log p(x_{2:L} | x_1) of every trajectory, in physical units; `None` where the transition is deterministic.
 ///
 /// Shapes: `trajectories` [N, L, D], result [N].
-pub fn log_trajectory(system: &dyn System, trajectories: ArrayView3<'_, f64>) -> Option<Array1<f64>> {
+pub fn log_trajectory(system: &dyn System, trajectories: &ArrayRef3<f64>) -> Option<Array1<f64>> {
     let (n, l, d) = trajectories.dim();
     system.noise_std()?;
     if l < 2 {
@@ -77,7 +84,7 @@ pub fn log_trajectory(system: &dyn System, trajectories: ArrayView3<'_, f64>) ->
         let part = trajectories.slice_axis(Axis(1), (from..to).into()).to_owned();
         part.into_shape_with_order((n * (l - 1), d)).expect("a fresh array is contiguous")
     };
-    let log = log_transitions(system, rows(0, l - 1).view(), rows(1, l).view())?;
+    let log = log_transitions(system, &rows(0, l - 1), &rows(1, l))?;
     let log = log.into_shape_with_order((n, l - 1)).expect("one density per transition");
     Some(log.sum_axis(Axis(1)))
 }

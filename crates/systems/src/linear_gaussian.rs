@@ -38,6 +38,7 @@ impl LinearGaussian {
 /// Shapes: `a` [D, D], `b` [D], `states` [D, LANES].
 pub(crate) fn advance_affine<const D: usize>(a: &[[f64; D]; D], b: &[f64; D], states: &mut [Lanes]) {
     let states: &mut [Lanes; D] = states.try_into().expect("a block has as many components as its system");
+    #[allow(clippy::needless_range_loop)] // a lane runs through every component
     for i in 0..LANES {
         let x: [f64; D] = std::array::from_fn(|c| states[c][i]);
         for r in 0..D {

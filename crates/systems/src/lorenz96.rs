@@ -24,12 +24,21 @@ pub struct Lorenz96 {
 
 impl Lorenz96 {
     /// Errors: fewer than 4 variables, `dt` not positive, no substeps, `diffusion` negative, `forcing` not finite.
-    pub fn new(dt: f64, substeps: u32, state_dim: usize, forcing: f64, diffusion: f64) -> Result<Self, SystemError> {
+    pub fn new(
+        dt: f64,
+        substeps: u32,
+        state_dim: usize,
+        forcing: f64,
+        diffusion: f64,
+    ) -> Result<Self, SystemError> {
         let check = crate::config::Check("Lorenz96");
         check.integration(dt, substeps)?;
-        check.that("n", "4 … 65536, since x_{i−2} and x_{i+1} are distinct variables", state_dim, |n| {
-            (4..=65_536).contains(&n)
-        })?;
+        check.that(
+            "n",
+            "4 … 65536, since x_{i−2} and x_{i+1} are distinct variables",
+            state_dim,
+            |n| (4..=65_536).contains(&n),
+        )?;
         check.finite("forcing", forcing)?;
         let noise_std = check.noise_std(diffusion, dt)?.map(|std| vec![std; state_dim]);
         Ok(Self { dt, substeps, state_dim, forcing, noise_std })
@@ -68,8 +77,11 @@ impl System for Lorenz96 {
     /// ½ d⟨x²⟩/dt = F ⟨x⟩ − ⟨x²⟩ = 0. Below the onset of chaos: the fixed point F and scale 1.
     fn normalisation(&self) -> Normalisation {
         let mean = 1.18 * self.forcing.cbrt();
-        let (offset, scale) =
-            if self.forcing >= 4.0 { (mean, (mean * (self.forcing - mean)).sqrt()) } else { (self.forcing, 1.0) };
+        let (offset, scale) = if self.forcing >= 4.0 {
+            (mean, (mean * (self.forcing - mean)).sqrt())
+        } else {
+            (self.forcing, 1.0)
+        };
         Normalisation { offset: vec![offset; self.state_dim], scale: vec![scale; self.state_dim] }
     }
 
@@ -105,7 +117,7 @@ mod tests {
         let case = Case::read("dynamics_lorenz96");
         let flip = |a: Array2<f64>| a.slice(s![.., ..;-1]).to_owned();
         let system = Lorenz96::new(0.01, 2, 32, 16.0, 0.0).unwrap();
-        let means = transition_means(&system, flip(case.matrix("in.x")).view());
+        let means = transition_means(&system, &flip(case.matrix("in.x")));
         assert_close(&flip(means), &case.matrix("out.mean"), 1e-6);
     }
 

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn reference_case() {
         let case = Case::read("dynamics_lotka_volterra");
-        assert_close(&transition_means(&system(), case.matrix("in.x").view()), &case.matrix("out.mean"), 1e-6);
+        assert_close(&transition_means(&system(), &case.matrix("in.x")), &case.matrix("out.mean"), 1e-6);
     }
 
     /// δ eˣ − γ x + β eʸ − α y is constant along orbits.
@@ -100,7 +100,8 @@ mod tests {
     fn the_first_integral_is_kept() {
         let run = Simulation { system: &system(), burn_in: 0, steps: 200, stream: Stream::new(0, 0) };
         for orbit in run.trajectories(0..70).unwrap().outer_iter() {
-            let integral = |i: usize| orbit[[i, 0]].exp() - orbit[[i, 0]] + orbit[[i, 1]].exp() - orbit[[i, 1]];
+            let integral =
+                |i: usize| orbit[[i, 0]].exp() - orbit[[i, 0]] + orbit[[i, 1]].exp() - orbit[[i, 1]];
             assert!((0.0..1.0).contains(&orbit[[0, 0]]) && (0.0..1.0).contains(&orbit[[0, 1]]));
             assert!((0..200).all(|i| (integral(i) - integral(0)).abs() < 1e-7));
         }

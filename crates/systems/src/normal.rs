@@ -148,7 +148,11 @@ mod tests {
         let samples = (1..=4096u32).chain((0..24).map(|k| 1 << k)).chain((0..4096).map(|k| (1 << 24) - k));
         for v in samples.chain((1..1 << 24).step_by(4099)) {
             let want = (f64::from(v) / 16_777_216.0).ln();
-            assert!((ln_fraction(v) - want).abs() <= 4e-16 * want.abs(), "ln of {v}: {} {want}", ln_fraction(v));
+            assert!(
+                (ln_fraction(v) - want).abs() <= 4e-16 * want.abs(),
+                "ln of {v}: {} {want}",
+                ln_fraction(v)
+            );
         }
         for w in (0..1 << 24).step_by(1021).chain((0..64).map(|k| k << 18)).chain([(1 << 24) - 1]) {
             let (sin, cos) = (std::f64::consts::TAU * f64::from(w) / 16_777_216.0).sin_cos();
@@ -158,6 +162,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::needless_range_loop)] // a lane runs through every component
     fn normals_are_the_streams() {
         let stream = Stream::new(0x1234_5678_9abc, 5);
         for (step, first_row, block) in [(0, 0, 0), (7, 1000, 3), (u32::MAX, u32::MAX - 3, 1)] {

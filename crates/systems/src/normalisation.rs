@@ -34,7 +34,13 @@ impl Normalisation {
     fn map<S: Dimension>(&self, states: &mut Array<f64, S>, f: impl Fn(f64, f64, f64) -> f64) {
         let last = states.ndim().checked_sub(1).expect("states have at least one axis");
         let d = states.shape()[last];
-        assert_eq!(d, self.offset.len(), "states of shape {:?}, normalisation of {}", states.shape(), self.offset.len());
+        assert_eq!(
+            d,
+            self.offset.len(),
+            "states of shape {:?}, normalisation of {}",
+            states.shape(),
+            self.offset.len()
+        );
         for mut state in states.lanes_mut(Axis(last)) {
             for (x, (&offset, &scale)) in state.iter_mut().zip(self.offset.iter().zip(&self.scale)) {
                 *x = f(*x, offset, scale);

@@ -12,6 +12,7 @@ use crate::ensemble::{LANES, Lanes};
 pub(crate) fn rk4_small<const D: usize>(states: &mut [Lanes], h: f64, f: impl Fn([f64; D]) -> [f64; D]) {
     let states: &mut [Lanes; D] = states.try_into().expect("a block has as many components as its system");
     let step = |x: &[f64; D], k: &[f64; D], h: f64| -> [f64; D] { std::array::from_fn(|c| x[c] + h * k[c]) };
+    #[allow(clippy::needless_range_loop)] // a lane runs through every component
     for i in 0..LANES {
         let x: [f64; D] = std::array::from_fn(|c| states[c][i]);
         let k1 = f(x);
@@ -27,7 +28,12 @@ pub(crate) fn rk4_small<const D: usize>(states: &mut [Lanes], h: f64, f: impl Fn
 /// One step for a block of members of a system of any size, stage values in `scratch`.
 ///
 /// Shapes: `states` [D, LANES]; `f(x, dx)` with both [D, LANES].
-pub(crate) fn rk4(states: &mut [Lanes], h: f64, scratch: &mut Vec<Lanes>, f: impl Fn(&[Lanes], &mut [Lanes])) {
+pub(crate) fn rk4(
+    states: &mut [Lanes],
+    h: f64,
+    scratch: &mut Vec<Lanes>,
+    f: impl Fn(&[Lanes], &mut [Lanes]),
+) {
     let d = states.len();
     scratch.resize(3 * d, [0.0; LANES]);
     let (sum, rest) = scratch.split_at_mut(d);
@@ -74,7 +80,8 @@ mod tests {
 
     #[test]
     fn both_forms_agree() {
-        let start: Vec<Lanes> = (0..2).map(|c| std::array::from_fn(|i| 0.1 * i as f64 - f64::from(c))).collect();
+        let start: Vec<Lanes> =
+            (0..2).map(|c| std::array::from_fn(|i| 0.1 * i as f64 - f64::from(c))).collect();
         let (mut a, mut b) = (start.clone(), start);
         rk4_small(&mut a, 0.1, |[x, y]: [f64; 2]| [y, -x.sin()]);
         rk4(&mut b, 0.1, &mut Vec::new(), |x, dx| {

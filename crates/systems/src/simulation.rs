@@ -174,7 +174,14 @@ mod tests {
 
     #[test]
     fn divergence_is_an_error_with_its_step() {
-        let config = SystemConfig::Lorenz63 { dt: 1.0, substeps: 1, sigma: 10.0, rho: 28.0, beta: 2.0, diffusion: 0.0 };
+        let config = SystemConfig::Lorenz63 {
+            dt: 1.0,
+            substeps: 1,
+            sigma: 10.0,
+            rho: 28.0,
+            beta: 2.0,
+            diffusion: 0.0,
+        };
         let system = config.build().unwrap();
         let run = Simulation { system: &*system, burn_in: 0, steps: 50, stream: Stream::new(0, 0) };
         let error = run.trajectories(0..4).unwrap_err();

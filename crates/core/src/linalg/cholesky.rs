@@ -31,7 +31,7 @@ fn factor(a: &ArrayRef2<f64>) -> Result<CholeskyFactorized<ndarray::OwnedRepr<f6
 
 /// Solution of A x = b for symmetric positive definite A.
 ///
-/// Shapes: `a` [N, N], `b` and result [N] or [N, M].
+/// Shapes: `a` [N, N], `b` and result `[N]` or [N, M].
 /// Errors: not square, not finite, not positive definite.
 /// Panics: `b` does not have N rows.
 #[track_caller]

@@ -10,7 +10,7 @@ use super::error::{check_finite, check_square};
 /// A = Q Λ Qᵀ.
 #[derive(Clone, Debug)]
 pub struct Eigh {
-    /// Λ [N], ascending.
+    /// Λ `[N]`, ascending.
     pub values: Array1<f64>,
     /// Q [N, N]: column i is the unit eigenvector of value i, of either sign.
     pub vectors: Array2<f64>,

@@ -8,7 +8,7 @@ use super::{LinalgError, Svd, assert_rows_match, svd};
 /// The shortest x that minimises ‖A x − b‖, with what the matrix told on the way.
 #[derive(Clone, Debug)]
 pub struct LeastSquares<D: Dimension> {
-    /// x [N] or [N, P].
+    /// x `[N]` or [N, P].
     pub solution: Array<f64, D>,
     /// Number of singular values that are not zero to working precision.
     pub rank: usize,
@@ -20,7 +20,7 @@ pub struct LeastSquares<D: Dimension> {
 ///
 ///   x = V Σ⁺ Uᵀ b,  with σ ≤ ε max(M, N) σ₁ counted as zero
 ///
-/// Shapes: `a` [M, N], `b` [M] or [M, P], solution [N] or [N, P].
+/// Shapes: `a` [M, N], `b` `[M]` or [M, P], solution `[N]` or [N, P].
 /// Errors: not finite, no convergence.
 /// Panics: `b` does not have M rows.
 #[track_caller]

@@ -9,7 +9,7 @@ use super::{LinalgError, assert_rows_match, for_each_column};
 
 /// Solution of A x = b.
 ///
-/// Shapes: `a` [N, N], `b` and result [N] or [N, M].
+/// Shapes: `a` [N, N], `b` and result `[N]` or [N, M].
 /// Errors: not square, not finite, singular to working precision.
 /// Panics: `b` does not have N rows.
 #[track_caller]

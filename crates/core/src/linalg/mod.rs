@@ -33,7 +33,7 @@ pub use sda_lapack::BACK_END;
 
 use ndarray::{Array, Array1, ArrayRef, ArrayRef2, Axis, Dimension};
 
-/// Solves for each column of `b` [N] or [N, M] in turn.
+/// Solves for each column of `b` `[N]` or [N, M] in turn.
 fn for_each_column<D: Dimension>(
     b: &ArrayRef<f64, D>,
     solve: impl Fn(Array1<f64>) -> Result<Array1<f64>, LinalgError>,
@@ -45,7 +45,7 @@ fn for_each_column<D: Dimension>(
     Ok(x)
 }
 
-/// Panics: `b` is not [N] or [N, M] for a matrix of N rows.
+/// Panics: `b` is not `[N]` or [N, M] for a matrix of N rows.
 #[track_caller]
 fn assert_rows_match<D: Dimension>(a: &ArrayRef2<f64>, b: &ArrayRef<f64, D>) {
     assert!(

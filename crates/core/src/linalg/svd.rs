@@ -12,7 +12,7 @@ use super::error::check_finite;
 pub struct Svd {
     /// U [M, K], orthonormal columns.
     pub u: Array2<f64>,
-    /// Σ [K], descending, not negative.
+    /// Σ `[K]`, descending, not negative.
     pub singular_values: Array1<f64>,
     /// Vᵀ [K, N], orthonormal rows; the sign of each is that of its column of U.
     pub vt: Array2<f64>,

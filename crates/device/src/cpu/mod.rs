@@ -124,7 +124,7 @@ impl Executor for Cpu {
     fn run(&mut self, program: Handle, key: RunKey, inputs: &[&[f32]]) -> Result<(), ExecutorError> {
         let compiled = &mut self.programs[program.0];
         compiled.program.check_inputs(inputs)?;
-        compiled.bind(inputs, self.states.iter_mut().map(|s| s.data.as_mut_ptr()));
+        compiled.bind(inputs, |i| self.states[i].data.as_mut_ptr());
         let level = self.options.level;
         if self.pool.current_num_threads() == 1 {
             compiled.replay(level, key, None);

@@ -21,8 +21,8 @@ pub(super) struct Prepared {
     pub(super) block: usize,
     /// Rows of a fused step, or entries of axis 0 of an op's output, for each program row.
     pub(super) lead: usize,
-    /// One result a block, for a step that reduces.
-    pub(super) partial: Vec<f32>,
+    /// For a step that reduces: which array holds its results, one a block.
+    pub(super) partial: Option<usize>,
 }
 
 /// Steps of a global stage that may run at the same time, cut into tasks (step, first row, rows).
@@ -49,7 +49,14 @@ pub(super) struct Addresses {
     pub(super) states: Vec<*mut f32>,
     pub(super) constants: Vec<*const f32>,
     pub(super) full: Vec<*mut f32>,
+    pub(super) partials: Vec<*mut f32>,
 }
+
+// SAFETY: the addresses are of arrays that the program and the store own; what is read and written when is the
+// plan's and the replay's concern.
+unsafe impl Send for Addresses {}
+// SAFETY: as above.
+unsafe impl Sync for Addresses {}
 
 pub(super) struct Compiled {
     pub(super) program: Program,
@@ -60,8 +67,8 @@ pub(super) struct Compiled {
     pub(super) addresses: Addresses,
     /// Position in the store of each declared state.
     states: Vec<usize>,
-    store: Vec<*mut f32>,
     full: Vec<Vec<f32>>,
+    pub(super) partials: Vec<Vec<f32>>,
     constants: Vec<Vec<f32>>,
 }
 
@@ -71,7 +78,8 @@ const TASK: usize = 1 << 15;
 impl Compiled {
     pub(super) fn new(program: &Program, states: Vec<usize>, options: PlanOptions, threads: usize) -> Self {
         let plan = Plan::new(program, options);
-        let stages: Vec<Prestage> = plan.stages.iter().map(prepare).collect();
+        let mut partials = Vec::new();
+        let stages: Vec<Prestage> = plan.stages.iter().map(|s| prepare(s, &mut partials)).collect();
         let scratch = plan.steps().map(scratch_of).max().unwrap_or(0);
         let local = plan.stages.iter().map(|s| match s {
             Stage::Rows { block, local, .. } => block * local.iter().sum::<usize>(),
@@ -87,35 +95,26 @@ impl Compiled {
             states: vec![std::ptr::null_mut(); states.len()],
             constants: constants.iter().map(Vec::as_ptr).collect(),
             full: full.iter_mut().map(Vec::as_mut_ptr).collect(),
+            partials: partials.iter_mut().map(Vec::as_mut_ptr).collect(),
         };
         let outputs = plan.outputs.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let program = program.clone();
-        Self { program, plan, stages, outputs, workers, addresses, states, store: Vec::new(), full, constants }
+        Self { program, plan, stages, outputs, workers, addresses, states, full, partials, constants }
     }
 
-    /// Takes the addresses of one run's inputs and of the store.
-    pub(super) fn bind(&mut self, inputs: &[&[f32]], store: impl Iterator<Item = *mut f32>) {
+    /// Takes the addresses of one run's inputs and, by position, of the store's states.
+    pub(super) fn bind(&mut self, inputs: &[&[f32]], mut store: impl FnMut(usize) -> *mut f32) {
         self.addresses.inputs.clear();
         self.addresses.inputs.extend(inputs.iter().map(|x| x.as_ptr()));
-        self.store.clear();
-        self.store.extend(store);
         for (address, &s) in self.addresses.states.iter_mut().zip(&self.states) {
-            *address = self.store[s];
+            *address = store(s);
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
         let workers: usize = self.workers.iter().map(|w| w.local.len() + w.scratch.len()).sum();
-        let arrays = self.full.iter().chain(&self.constants).chain(&self.outputs);
-        let partials: usize = self
-            .stages
-            .iter()
-            .flat_map(|s| match s {
-                Prestage::Global { steps, .. } | Prestage::Rows { steps, .. } => steps,
-            })
-            .map(|p| p.partial.len())
-            .sum();
-        4 * (workers + partials + arrays.map(Vec::len).sum::<usize>())
+        let arrays = self.full.iter().chain(&self.partials).chain(&self.constants).chain(&self.outputs);
+        4 * (workers + arrays.map(Vec::len).sum::<usize>())
     }
 }
 
@@ -129,23 +128,22 @@ fn scratch_of(step: &Step) -> usize {
     }
 }
 
-fn prepare(stage: &Stage) -> Prestage {
+fn prepare(stage: &Stage, partials: &mut Vec<Vec<f32>>) -> Prestage {
     match stage {
         Stage::Global(steps) => {
-            let steps: Vec<Prepared> = steps.iter().map(|s| prepare_step(s, None)).collect();
+            let steps: Vec<Prepared> = steps.iter().map(|s| prepare_step(s, None, partials)).collect();
             let batches = batches(&steps);
             Prestage::Global { steps, batches }
         }
         Stage::Rows { rows, block, steps, local } => {
-            let mut at = 0;
-            let offsets = local.iter().map(|&n| std::mem::replace(&mut at, at + n * block)).collect();
-            let steps = steps.iter().map(|s| prepare_step(s, Some((*rows, *block)))).collect();
+            let offsets = (0..local.len()).map(|i| block * local[..i].iter().sum::<usize>()).collect();
+            let steps = steps.iter().map(|s| prepare_step(s, Some((*rows, *block)), partials)).collect();
             Prestage::Rows { rows: *rows, block: *block, steps, offsets }
         }
     }
 }
 
-fn prepare_step(step: &Step, rows: Option<(usize, usize)>) -> Prepared {
+fn prepare_step(step: &Step, rows: Option<(usize, usize)>, partials: &mut Vec<Vec<f32>>) -> Prepared {
     let len = |shape: &[usize]| shape.iter().product::<usize>();
     let (all, block) = rows.unwrap_or((1, 1));
     let last = if all % block == 0 { block } else { all % block };
@@ -165,7 +163,10 @@ fn prepare_step(step: &Step, rows: Option<(usize, usize)>) -> Prepared {
     let input_rows = step.inputs.iter().map(|i| if piece(i) { len(&i.shape) / all } else { 0 }).collect();
     let output_rows =
         step.outputs.iter().map(|o| if step.reduces { 0 } else { len(&o.shape) / all }).collect();
-    let partial = if step.reduces { vec![0.0; all.div_ceil(block) * len(&step.outputs[0].shape)] } else { Vec::new() };
+    let partial = step.reduces.then(|| {
+        partials.push(vec![0.0; all.div_ceil(block) * len(&step.outputs[0].shape)]);
+        partials.len() - 1
+    });
     let lead = match &step.kind {
         StepKind::Fused(fused) => fused.rows / all,
         StepKind::Op(_) => step.outputs[0].shape.first().map_or(1, |n| n / all),

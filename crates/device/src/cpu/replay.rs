@@ -10,9 +10,16 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 /// Inputs of one step at most: a concatenation's 32, a fused group's far fewer.
 const MAX_INPUTS: usize = 64;
 
-/// A shared pointer to disjoint things: workers by thread, partial results by block.
-#[derive(Clone, Copy)]
+/// A shared pointer to disjoint things: the workers, one a thread.
 struct Shared<T>(*mut T);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<T> {}
 
 // SAFETY: each user takes another element; see the uses.
 unsafe impl<T> Send for Shared<T> {}
@@ -36,9 +43,6 @@ struct Run<'a> {
     key: RunKey,
 }
 
-// SAFETY: the addresses are of arrays that outlive the run; blocks and tasks touch disjoint parts, by the plan.
-unsafe impl Sync for Run<'_> {}
-
 /// Part of a step that one call works on.
 struct Part<'a> {
     /// Block's first row and number of rows; `None` for whole arrays.
@@ -56,7 +60,7 @@ impl Compiled {
     pub(super) fn replay(&mut self, level: Level, key: RunKey, pool: Option<&rayon::ThreadPool>) {
         let workers = Shared(self.workers.as_mut_ptr());
         let run = Run { addresses: &self.addresses, level, key };
-        for stage in &mut self.stages {
+        for stage in &self.stages {
             match stage {
                 Prestage::Global { steps, batches } => {
                     batches.iter().for_each(|b| run.batch(steps, b, workers, pool.is_some()));
@@ -98,21 +102,20 @@ impl Run<'_> {
         }
     }
 
-    fn batch(&self, steps: &mut [Prepared], batch: &Batch, workers: Shared<Worker>, parallel: bool) {
+    fn batch(&self, steps: &[Prepared], batch: &Batch, workers: Shared<Worker>, parallel: bool) {
         let whole = |task| Part { rows: None, offsets: &[], block: 0, task };
         match batch {
             Batch::Op(i) => {
                 // SAFETY: no other thread runs now.
                 let worker = unsafe { workers.at(0) };
-                self.step(&mut steps[*i], &whole(None), worker, parallel);
+                self.step(&steps[*i], &whole(None), worker, parallel);
             }
             Batch::Fused(tasks) => {
-                let steps = Shared(steps.as_mut_ptr());
                 let work = |&(i, first, rows): &(usize, usize, usize)| {
                     let me = rayon::current_thread_index().unwrap_or(0);
-                    // SAFETY: a worker belongs to its thread; tasks only read the step and write disjoint rows.
-                    let (worker, step) = unsafe { (workers.at(me), steps.at(i)) };
-                    self.step(step, &whole(Some((first, rows))), worker, false);
+                    // SAFETY: a worker belongs to its thread.
+                    let worker = unsafe { workers.at(me) };
+                    self.step(&steps[i], &whole(Some((first, rows))), worker, false);
                 };
                 if parallel && tasks.len() > 1 {
                     tasks.par_iter().for_each(work);
@@ -127,39 +130,38 @@ impl Run<'_> {
         &self,
         rows: usize,
         block: usize,
-        steps: &mut [Prepared],
+        steps: &[Prepared],
         offsets: &[usize],
         workers: Shared<Worker>,
         parallel: bool,
     ) {
         let blocks = rows.div_ceil(block);
-        let shared = Shared(steps.as_mut_ptr());
-        let count = steps.len();
         let work = |q: usize| {
             let first = q * block;
             let part = Part { rows: Some((first, block.min(rows - first))), offsets, block: q, task: None };
             let me = rayon::current_thread_index().unwrap_or(0);
-            for i in 0..count {
-                // SAFETY: a worker belongs to its thread; blocks only read the step, and write their own rows and
-                // their own partial results.
-                let (worker, step) = unsafe { (workers.at(me), shared.at(i)) };
-                self.step(step, &part, worker, false);
-            }
+            // SAFETY: a worker belongs to its thread.
+            let worker = unsafe { workers.at(me) };
+            steps.iter().for_each(|step| self.step(step, &part, worker, false));
         };
         if parallel && blocks > 1 {
             (0..blocks).into_par_iter().with_max_len(1).for_each(work);
         } else {
             (0..blocks).for_each(work);
         }
-        for p in steps.iter_mut().filter(|p| p.step.reduces) {
-            let len = p.partial.len() / blocks;
-            // SAFETY: the output holds `len` numbers, and the blocks are done.
-            let output = unsafe { from_raw_parts_mut(self.target(p.step.outputs[0].place, &[], std::ptr::null_mut()), len) };
-            add_partials(&p.partial, output, parallel);
+        for p in steps {
+            let Some(partial) = p.partial else { continue };
+            let len = p.step.outputs[0].shape.iter().product();
+            let target = self.target(p.step.outputs[0].place, &[], std::ptr::null_mut());
+            // SAFETY: the output holds `len` numbers and the partial results `blocks` times as many; blocks are done.
+            let (output, partial) = unsafe {
+                (from_raw_parts_mut(target, len), from_raw_parts(self.addresses.partials[partial], blocks * len))
+            };
+            add_partials(partial, output, parallel);
         }
     }
 
-    fn step(&self, p: &mut Prepared, part: &Part<'_>, worker: &mut Worker, parallel: bool) {
+    fn step(&self, p: &Prepared, part: &Part<'_>, worker: &mut Worker, parallel: bool) {
         let local = worker.local.as_mut_ptr();
         let len = |shape: &[usize]| shape.iter().product::<usize>();
         let n = p.step.inputs.len();
@@ -182,9 +184,9 @@ impl Run<'_> {
         for (k, output) in p.step.outputs.iter().enumerate() {
             let row = p.output_rows[k];
             let total = len(&output.shape);
-            outputs[k] = match (part.rows, p.step.reduces) {
+            outputs[k] = match (part.rows, p.partial) {
                 // SAFETY: there is a partial result for each block.
-                (_, true) => (unsafe { p.partial.as_mut_ptr().add(part.block * total) }, total),
+                (_, Some(i)) => (unsafe { self.addresses.partials[i].add(part.block * total) }, total),
                 (Some((first, n)), _) => {
                     let base = self.target(output.place, part.offsets, local);
                     let first = if matches!(output.place, Place::Local(_)) { 0 } else { first };

@@ -104,12 +104,7 @@ impl<P: NoisePredictor> NoisePredictor for Posterior<P> {
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
         self.guidance.check()?;
         self.prior.check(shape)?;
-        let expected: usize = self.observation.operator.output_shape(shape)?.iter().skip(1).product();
-        let found = self.observation.values.len();
-        if expected == found {
-            return Ok(());
-        }
-        Err(DiffusionError::Length { what: "the observation", expected, found })
+        Ok(self.observation.check(shape)?)
     }
 
     fn conditions(&self) -> Vec<(String, ArrayD<f64>)> {
@@ -137,3 +132,6 @@ pub fn denoise(g: &mut Graph, x: NodeId, noise: NodeId, time: &TimeNodes) -> Nod
     let denoised = g.div(scaled, time.mu);
     g.reshape(denoised, &shape)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use kuva::plot::ScatterPlot;
 use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
-use ndarray::{Array2, Array3, Axis, s};
+use ndarray::{Array2, Array3, Axis};
 
 use super::error::{finite, finite_array, shape};
 use super::header::{Entry, Header, Swatch};
@@ -39,7 +39,7 @@ pub struct Posterior<'a> {
 
 /// Observations of one component, as points with a bar of one standard deviation of the noise to each side.
 ///
-/// Shapes: `states` [P], `values` [P].
+/// Shapes: `states` `[P]`, `values` `[P]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ObservedComponent<'a> {
     /// Which component.
@@ -57,7 +57,7 @@ pub struct ObservedComponent<'a> {
 /// The last posterior is the reference: its 5 % and 95 % curves are drawn over every other column's fan, so that
 /// two fans can be compared where they should agree.
 ///
-/// Shapes: `model_times` [L], `truth` [L, D].
+/// Shapes: `model_times` `[L]`, `truth` [L, D].
 /// Units: components in whatever unit `components` names, the same for truth, samples and observations.
 #[derive(Clone, Copy, Debug)]
 pub struct PosteriorFan<'a> {
@@ -133,7 +133,10 @@ impl PosteriorFan<'_> {
         let titled = first && self.posteriors.len() > 1;
         let mut layout = axes(limits_within(self.model_times), y)
             .with_force_margins(if column == 0 { LEFT } else { LEFT - LABEL }, 8.0)
-            .with_force_margins_y(if titled { TOP + TITLE } else { TOP }, if last { BOTTOM + LABEL } else { BOTTOM });
+            .with_force_margins_y(
+                if titled { TOP + TITLE } else { TOP },
+                if last { BOTTOM + LABEL } else { BOTTOM },
+            );
         if column == 0 {
             layout = layout.with_y_label(self.components[d]);
         }
@@ -208,7 +211,7 @@ impl ObservedComponent<'_> {
 
 /// Quantiles of one component. Shapes: result [5, L].
 fn fan(posterior: &Posterior<'_>, d: usize) -> Array2<f64> {
-    quantiles(&posterior.samples.slice(s![.., .., d]), &LEVELS)
+    quantiles(&posterior.samples.index_axis(Axis(2), d), &LEVELS)
 }
 
 /// Limits that leave the first and the last observation's point whole.
@@ -220,7 +223,8 @@ fn limits_within(model_times: &[f64]) -> (f64, f64) {
 
 /// A bar per observation without caps, which would touch where every state is observed, and the points over them.
 fn points(observed: &ObservedComponent<'_>, times: &[f64]) -> Vec<Plot> {
-    let at: Vec<(f64, f64)> = observed.states.iter().map(|&i| times[i]).zip(observed.values.iter().copied()).collect();
+    let at: Vec<(f64, f64)> =
+        observed.states.iter().map(|&i| times[i]).zip(observed.values.iter().copied()).collect();
     let sd = observed.noise_std;
     let mut plots: Vec<_> =
         at.iter().map(|&(t, v)| line([(t, v - sd), (t, v + sd)], OBSERVATION, 1.2).into()).collect();

@@ -14,12 +14,24 @@ const SWATCH: f64 = 28.0;
 
 /// What a legend's entry shows beside its label.
 pub(super) enum Swatch {
-    Line { color: String, width: f64, dashed: bool },
+    Line {
+        color: String,
+        width: f64,
+        dashed: bool,
+    },
     /// Outer band, inner band and median of a fan.
-    Fan { outer: String, inner: String, median: String },
+    Fan {
+        outer: String,
+        inner: String,
+        median: String,
+    },
     /// Two thin curves around nothing.
-    Outline { color: String },
-    Dot { color: String },
+    Outline {
+        color: String,
+    },
+    Dot {
+        color: String,
+    },
 }
 
 /// One entry of the legend.
@@ -219,9 +231,8 @@ mod tests {
                 })
                 .collect()
         };
-        let height = |n| {
-            Header { title: "t", subtitle: "", legend: legend(n) }.above(Scene::new(500.0, 100.0)).height
-        };
+        let height =
+            |n| Header { title: "t", subtitle: "", legend: legend(n) }.above(Scene::new(500.0, 100.0)).height;
         assert_eq!(height(2), height(1));
         assert!(height(9) > height(2));
     }

@@ -15,7 +15,7 @@ pub(super) const DASHES: &str = "7 5";
 
 /// One curve of a panel.
 ///
-/// Shapes: `values` [points], `errors` empty or [points].
+/// Shapes: `values` `[points]`, `errors` empty or `[points]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Curve<'a> {
     /// Its name in the legend; the same name has the same colour in every panel.
@@ -79,7 +79,7 @@ pub struct Lines<'a> {
 /// W1 to the reference posterior against the number of corrections, a curve per regime, with the distance between
 /// two runs of the reference as each one's floor.
 ///
-/// Shapes: `corrections` [points]; each regime's values and errors [points].
+/// Shapes: `corrections` `[points]`; each regime's values and errors `[points]`.
 /// Units: those of the distance, given in `unit_note` (may be empty).
 /// Errors: as [`Lines::draw`].
 pub fn w1_against_corrections(

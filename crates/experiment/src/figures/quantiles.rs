@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView2};
 ///
 ///   q(p) = z₍ᵢ₎ + (p (N − 1) − i) (z₍ᵢ₊₁₎ − z₍ᵢ₎),  i = ⌊p (N − 1)⌋
 ///
-/// Shapes: `samples` [N, L] with N ≥ 1 and no NaN, result [`levels`, L].
+/// Shapes: `samples` [N, L] with N ≥ 1 and no NaN, result [levels, L].
 pub(super) fn quantiles(samples: &ArrayView2<'_, f64>, levels: &[f64]) -> Array2<f64> {
     let (n, length) = samples.dim();
     let mut result = Array2::zeros((levels.len(), length));

@@ -19,7 +19,9 @@ impl Fan {
         Self {
             times: (0..length).map(|i| 0.025 * i as f64).collect(),
             truth: Array2::from_shape_fn((length, 3), |(i, d)| (0.2 * i as f64 + d as f64).sin()),
-            samples: Array3::from_shape_fn((20, length, 3), |(n, i, d)| (n + d) as f64 * 0.1 + 0.1 * i as f64),
+            samples: Array3::from_shape_fn((20, length, 3), |(n, i, d)| {
+                (n + d) as f64 * 0.1 + 0.1 * i as f64
+            }),
             states: vec![0, length - 1],
             values: vec![0.5, -0.5],
             noise_std: 0.05,
@@ -91,12 +93,26 @@ fn all() -> Vec<(Drawing, &'static [&'static str])> {
     vec![
         (
             Fan::new(9).draw().unwrap(),
-            &["Lorenz-63, lo", "climatological prior", "model time", "x₂", "x₃ &amp; more", "particle filter", "truth"],
+            &[
+                "Lorenz-63, lo",
+                "climatological prior",
+                "model time",
+                "x₂",
+                "x₃ &amp; more",
+                "particle filter",
+                "truth",
+            ],
         ),
         (Fan::new(2).draw().unwrap(), &["SDA"]),
-        (training(300).unwrap(), &["training", "validation", "loss", "epoch", "learning rate", "running mean"]),
+        (
+            training(300).unwrap(),
+            &["training", "validation", "loss", "epoch", "learning rate", "running mean"],
+        ),
         (training(1).unwrap(), &["training"]),
-        (w1(&[40.0, 13.0, 8.0], &[3.0, 1.0, 0.5], 5.0).unwrap(), &["lo: two filters", "corrections", "W₁", "1024"]),
+        (
+            w1(&[40.0, 13.0, 8.0], &[3.0, 1.0, 0.5], 5.0).unwrap(),
+            &["lo: two filters", "corrections", "W₁", "1024"],
+        ),
         (w1(&[1.0, 1.0, 1.0], &[], 1.0).unwrap(), &["lo"]),
         (log_lines(0.01).unwrap(), &["a logarithmic panel", "MMPS", "steps", "error"]),
     ]

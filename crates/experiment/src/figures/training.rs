@@ -22,7 +22,7 @@ const FEW: usize = 200;
 
 /// The rate that each epoch used.
 ///
-/// Shapes: `values` [epochs].
+/// Shapes: `values` `[epochs]`.
 #[derive(Clone, Copy, Debug)]
 pub struct LearningRate<'a> {
     /// Rates.
@@ -31,7 +31,7 @@ pub struct LearningRate<'a> {
 
 /// Losses of a training run.
 ///
-/// Shapes: `epochs`, `training` [E]; `validation_epochs`, `validation` [V], V may be zero.
+/// Shapes: `epochs`, `training` `[E]`; `validation_epochs`, `validation` `[V]`, V may be zero.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingCurve<'a> {
     /// Title.

@@ -52,7 +52,12 @@ pub(super) fn page(report: &Report) -> String {
     facts(&mut out, &report.facts);
     if !report.configuration.is_empty() {
         let text = escape(&report.configuration);
-        put(&mut out, format_args!("<details><summary>Configuration, resolved</summary>\n<pre>{text}</pre></details>\n"));
+        put(
+            &mut out,
+            format_args!(
+                "<details><summary>Configuration, resolved</summary>\n<pre>{text}</pre></details>\n"
+            ),
+        );
     }
     out.push_str("</body>\n</html>\n");
     out
@@ -84,7 +89,10 @@ fn cell(out: &mut String, cell: &Cell, numeric: bool) {
     match cell {
         Cell::Passed(passed) => {
             let (class, word) = if *passed { ("yes", "passed") } else { ("no", "failed") };
-            put(out, format_args!("<td><span class=\"{class}\" title=\"{word}\">{}</span></td>", mark(*passed)));
+            put(
+                out,
+                format_args!("<td><span class=\"{class}\" title=\"{word}\">{}</span></td>", mark(*passed)),
+            );
         }
         other => put(out, format_args!("<td{class}>{}</td>", escape(&other.text()))),
     }

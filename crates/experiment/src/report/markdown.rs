@@ -23,7 +23,9 @@ pub(super) fn document(report: &Report) -> String {
     }
     if !report.notes.is_empty() {
         blocks.push("## Notes".to_owned());
-        blocks.push(report.notes.iter().map(|note| format!("- {}", escape(note))).collect::<Vec<_>>().join("\n"));
+        blocks.push(
+            report.notes.iter().map(|note| format!("- {}", escape(note))).collect::<Vec<_>>().join("\n"),
+        );
     }
     for group in &report.facts {
         blocks.push(format!("## {}", escape(&group.title)));

@@ -71,6 +71,8 @@ pub struct Table {
 pub enum Cell {
     /// Words.
     Text(String),
+    /// A whole number.
+    Count(u64),
     /// A number, shown with four significant digits.
     Number(f64),
     /// A number and its standard error or deviation.
@@ -137,10 +139,11 @@ impl Check {
 
     /// The bounds in words.
     pub fn bounds(&self) -> String {
+        let short = |bound: f64| bound.to_string().replace('-', "−");
         match (self.lower, self.upper) {
-            (Some(lower), Some(upper)) => format!("{} … {}", significant(lower), significant(upper)),
-            (Some(lower), None) => format!("≥ {}", significant(lower)),
-            (None, Some(upper)) => format!("≤ {}", significant(upper)),
+            (Some(lower), Some(upper)) => format!("{} … {}", short(lower), short(upper)),
+            (Some(lower), None) => format!("≥ {}", short(lower)),
+            (None, Some(upper)) => format!("≤ {}", short(upper)),
             (None, None) => "any finite".to_owned(),
         }
     }
@@ -151,8 +154,11 @@ impl Cell {
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
+            Self::Count(count) => count.to_string(),
             Self::Number(value) => significant(*value),
-            Self::Spread(value, spread) => format!("{} ± {}", significant(*value), number::digits(*spread, 2)),
+            Self::Spread(value, spread) => {
+                format!("{} ± {}", significant(*value), number::digits(*spread, 2))
+            }
             Self::Passed(passed) => mark(*passed).to_owned(),
             Self::Missing => "—".to_owned(),
         }

@@ -19,7 +19,11 @@ pub(super) fn document(report: &Report) -> String {
     }
     if !report.checks.is_empty() {
         let passed = report.checks.iter().filter(|check| check.passed()).count();
-        blocks.push(format!("{} {passed} of {} checks passed", super::mark(report.passed()), report.checks.len()));
+        blocks.push(format!(
+            "{} {passed} of {} checks passed",
+            super::mark(report.passed()),
+            report.checks.len()
+        ));
     }
     blocks.join("\n\n") + "\n"
 }
@@ -49,7 +53,11 @@ pub fn columns(heads: &[&str], rows: &[Vec<String>], right: &[bool]) -> String {
     let line = |texts: Vec<String>| {
         let cells = texts.iter().zip(&widths).enumerate().map(|(c, (text, &width))| {
             let blank = " ".repeat(width.saturating_sub(text.chars().count()));
-            if right.get(c).copied().unwrap_or(false) { format!("{blank}{text}") } else { format!("{text}{blank}") }
+            if right.get(c).copied().unwrap_or(false) {
+                format!("{blank}{text}")
+            } else {
+                format!("{text}{blank}")
+            }
         });
         cells.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
     };

@@ -1,4 +1,5 @@
 //! Inputs one after another along an axis. Exact.
 
+pub(crate) mod cases;
 pub(crate) mod cpu;
 pub(crate) mod reference;

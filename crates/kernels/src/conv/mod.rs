@@ -5,5 +5,6 @@
 //! Exactness: a reduction over kernel × channels (forward, input gradient) or over batch × output points (filter).
 //! Order of the fast form: tiles of output points in order, a matrix product in each.
 
+pub(crate) mod cases;
 pub(crate) mod cpu;
 pub(crate) mod reference;

@@ -2,6 +2,7 @@
 //!
 //! Exactness: a reduction of length K. Order: the matrix library's, which does not depend on the number of threads.
 
+pub(crate) mod cases;
 pub(crate) mod cpu;
 pub(crate) mod reference;
 

@@ -2,5 +2,6 @@
 //!
 //! Exactness: uniforms exact; normals to a few units of the last place of ln, sin and cos.
 
+pub(crate) mod cases;
 pub(crate) mod cpu;
 pub(crate) mod reference;

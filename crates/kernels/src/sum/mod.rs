@@ -3,5 +3,6 @@
 //! Exactness: a reduction over the summed points. Order: the fast form adds whole rows where the last axis is kept,
 //! and keeps 16 partial sums along it where it is summed.
 
+pub(crate) mod cases;
 pub(crate) mod cpu;
 pub(crate) mod reference;

@@ -1,0 +1,68 @@
+//! A peer that runs the same items in a process of its own, one at a time on request.
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// The process and its answers.
+pub(crate) struct Peer {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    ready: Value,
+}
+
+impl Peer {
+    /// Starts `benches/peers/SCRIPT --serve` in the virtual environment beside it.
+    pub(crate) fn start(script: &str, threads: usize) -> anyhow::Result<Self> {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+        let python = peers.join(".venv/bin/python");
+        if !python.exists() {
+            bail!("find {}: make it with benches/peers/setup.sh", python.display());
+        }
+        let mut child = Command::new(&python)
+            .arg(peers.join(script))
+            .args(["--serve", "--threads", &threads.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {}", python.display()))?;
+        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            bail!("open the pipes to {script}");
+        };
+        let mut peer = Self { child, requests, answers: BufReader::new(answers), ready: Value::Null };
+        peer.ready = peer.answer()?;
+        Ok(peer)
+    }
+
+    /// Seconds of one run of an item.
+    pub(crate) fn seconds(&mut self, item: &str) -> anyhow::Result<f64> {
+        writeln!(self.requests, "{item}").context("ask the peer")?;
+        self.requests.flush().context("ask the peer")?;
+        let answer = self.answer()?;
+        answer["seconds"].as_f64().with_context(|| format!("the peer's answer for {item}: {answer}"))
+    }
+
+    /// What the peer said of itself.
+    pub(crate) fn versions(&self) -> Value {
+        self.ready["versions"].clone()
+    }
+
+    fn answer(&mut self) -> anyhow::Result<Value> {
+        let mut line = String::new();
+        let n = self.answers.read_line(&mut line).context("hear the peer")?;
+        if n == 0 {
+            bail!("the peer ended: {:?}", self.child.wait()?);
+        }
+        serde_json::from_str(&line).with_context(|| format!("the peer said: {line}"))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

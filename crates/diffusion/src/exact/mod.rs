@@ -1,0 +1,6 @@
+//! The sampler checked exactly on a chain whose scores are closed forms: no network, no Monte Carlo.
+
+mod affine;
+mod chain;
+mod sampled;
+mod table;

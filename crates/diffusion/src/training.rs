@@ -1,0 +1,283 @@
+//! The training step and the validation, each one program over shared states.
+
+use std::collections::BTreeMap;
+
+use ndarray::ArrayD;
+use sda_core::{Real, Stream};
+use sda_graph::{Declaration, Executor, Graph, Handle, Law, NodeId, Program, RunKey};
+use sda_nn::{AdamW, Average, Network, Parameter, TIME_FEATURES, Weights, time_features};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{DiffusionError, check};
+use crate::global::GlobalScore;
+use crate::loss::denoising_loss;
+use crate::predictor::{NoisePredictor, TimeNodes};
+use crate::schedule::Schedule;
+use crate::stream;
+
+/// What a training step does, besides its learning rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Training {
+    /// The diffusion whose noise is learnt.
+    pub schedule: Schedule,
+    /// The optimiser.
+    pub optimiser: AdamW,
+    /// The moving average of the weights, where there is one.
+    pub average: Option<Average>,
+}
+
+/// The loop's step: everything that it draws is a function of (seed, step, row), so that a training that goes on from
+/// stored states ends in the same bits.
+#[derive(Debug)]
+pub struct Trainer<'e, E: Executor> {
+    executor: &'e mut E,
+    network: Network,
+    parameters: Vec<Parameter>,
+    window: Vec<usize>,
+    training: Training,
+    seed: u64,
+    programs: BTreeMap<Kind, Handle>,
+}
+
+/// What tells programs of one trainer apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    batch: usize,
+    /// Trained, drawing its noise; trained, given its noise; validated with one copy of the weights.
+    task: Task,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    Train,
+    TrainOnGivenNoise,
+    Validate { averaged: bool },
+}
+
+impl<'e, E: Executor> Trainer<'e, E> {
+    /// For windows [L, D] or [L, H, W, C].
+    ///
+    /// Errors: a setting out of range, a network that does not read such windows.
+    pub fn new(
+        executor: &'e mut E,
+        network: Network,
+        window: &[usize],
+        training: Training,
+        seed: u64,
+    ) -> Result<Self, DiffusionError> {
+        training.schedule.check()?;
+        if let Some(average) = training.average {
+            check("training", "average.decay", "in 0 … 1", average.decay, |d| (0.0..1.0).contains(&d))?;
+        }
+        let batch: Vec<usize> = [1].into_iter().chain(window.iter().copied()).collect();
+        GlobalScore::new(network.clone()).check(&batch)?;
+        let parameters = network.parameters();
+        let programs = BTreeMap::new();
+        Ok(Self { executor, network, parameters, window: window.to_vec(), training, seed, programs })
+    }
+
+    /// Begins a training: parameters and their average are these, moments are zero.
+    ///
+    /// Errors: weights of another network, or not finite.
+    pub fn begin<T: Real>(&mut self, weights: &BTreeMap<String, ArrayD<T>>) -> Result<(), DiffusionError> {
+        self.network.check(weights)?;
+        for (name, array) in weights {
+            let array = array.mapv(|x| E::Real::from_f64(x.to_f64()));
+            let zeros = array.mapv(|_| E::Real::ZERO);
+            self.executor.write(&Weights::Trained.state(name), array.view())?;
+            for moment in AdamW::moments(name) {
+                self.executor.write(&moment, zeros.view())?;
+            }
+            if self.training.average.is_some() {
+                self.executor.write(&Weights::Averaged.state(name), array.view())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// States that a checkpoint holds; written back, and with the next step's number, they resume a training.
+    pub fn state_names(&self) -> Vec<String> {
+        let of = |p: &Parameter| {
+            let average = self.training.average.map(|_| Weights::Averaged.state(&p.name));
+            [Weights::Trained.state(&p.name)].into_iter().chain(AdamW::moments(&p.name)).chain(average)
+        };
+        self.parameters.iter().flat_map(of).collect()
+    }
+
+    /// The executor, to read and write states.
+    pub fn executor(&mut self) -> &mut E {
+        self.executor
+    }
+
+    /// A copy of the parameters or of their average.
+    pub fn weights(&mut self, weights: Weights) -> Result<BTreeMap<String, ArrayD<E::Real>>, DiffusionError> {
+        let mut arrays = BTreeMap::new();
+        for p in &self.parameters {
+            arrays.insert(p.name.clone(), self.executor.read(&weights.state(&p.name))?);
+        }
+        Ok(arrays)
+    }
+
+    /// One step on a batch of windows, with times t ~ U(0, 1) and noise drawn for it; the loss before the step.
+    ///
+    /// Shapes: `windows` [B, L, …], row-major; B may differ from step to step.
+    /// Errors: no whole number of windows; a loss that is not finite.
+    pub fn step(&mut self, step: u32, rate: f64, windows: &[E::Real]) -> Result<f64, DiffusionError> {
+        let batch = self.batch(windows)?;
+        let times = self.times(stream::TRAINING_TIME, step, batch);
+        self.train(Task::Train, step, rate, windows, &times, None)
+    }
+
+    /// As [`Trainer::step`], with times [B] and noise [B, L, …] given.
+    pub fn step_on(
+        &mut self,
+        step: u32,
+        rate: f64,
+        windows: &[E::Real],
+        times: &[f64],
+        noise: &[E::Real],
+    ) -> Result<f64, DiffusionError> {
+        let batch = self.batch(windows)?;
+        for (what, expected, found) in
+            [("the times", batch, times.len()), ("the noise", windows.len(), noise.len())]
+        {
+            if expected != found {
+                return Err(DiffusionError::Length { what, expected, found });
+            }
+        }
+        self.train(Task::TrainOnGivenNoise, step, rate, windows, times, Some(noise))
+    }
+
+    /// The loss of a batch of held-out windows. Times and noise are a function of (seed, `batch_index`): the same in
+    /// every epoch, so that losses of two epochs differ by the weights alone.
+    pub fn validate(
+        &mut self,
+        batch_index: u32,
+        weights: Weights,
+        windows: &[E::Real],
+    ) -> Result<f64, DiffusionError> {
+        let batch = self.batch(windows)?;
+        let times = self.times(stream::VALIDATION_TIME, batch_index, batch);
+        let task = Task::Validate { averaged: weights == Weights::Averaged };
+        let program = self.program(Kind { batch, task })?;
+        let time = time_rows::<E::Real>(&self.training.schedule, &times);
+        let inputs = [windows, &time[0], &time[1], &time[2]];
+        self.executor.run(program, RunKey { seed: self.seed, step: batch_index }, &inputs)?;
+        self.finite_loss(program, batch_index)
+    }
+
+    fn train(
+        &mut self,
+        task: Task,
+        step: u32,
+        rate: f64,
+        windows: &[E::Real],
+        times: &[f64],
+        noise: Option<&[E::Real]>,
+    ) -> Result<f64, DiffusionError> {
+        let program = self.program(Kind { batch: times.len(), task })?;
+        let time = time_rows::<E::Real>(&self.training.schedule, times);
+        let [c1, c2] = self.training.optimiser.corrections(u64::from(step) + 1);
+        let decay = self.training.average.map_or(0.0, |average| average.at(u64::from(step)));
+        let scalars = [rate, c1, c2, decay].map(|x| [E::Real::from_f64(x)]);
+        let mut inputs: Vec<&[E::Real]> = vec![windows, &time[0], &time[1], &time[2]];
+        inputs.extend(noise);
+        inputs.extend(scalars.iter().map(<[_; 1]>::as_slice));
+        self.executor.run(program, RunKey { seed: self.seed, step }, &inputs)?;
+        self.finite_loss(program, step)
+    }
+
+    fn finite_loss(&mut self, program: Handle, step: u32) -> Result<f64, DiffusionError> {
+        let loss = self.executor.output(program, 0)[0].to_f64();
+        if loss.is_finite() { Ok(loss) } else { Err(DiffusionError::NonFiniteLoss { step, loss }) }
+    }
+
+    fn batch(&self, windows: &[E::Real]) -> Result<usize, DiffusionError> {
+        let window: usize = self.window.iter().product();
+        let found = windows.len();
+        if found == 0 || !found.is_multiple_of(window) {
+            let expected = (found / window).max(1) * window;
+            return Err(DiffusionError::Length { what: "a batch of windows", expected, found });
+        }
+        Ok(found / window)
+    }
+
+    fn times(&self, stream: u32, step: u32, batch: usize) -> Vec<f64> {
+        let mut times = vec![0.0; batch];
+        Stream::new(self.seed, stream).fill_uniform(step, 0, 1, &mut times);
+        times
+    }
+
+    fn program(&mut self, kind: Kind) -> Result<Handle, DiffusionError> {
+        if let Some(&program) = self.programs.get(&kind) {
+            return Ok(program);
+        }
+        let program = self.build(kind);
+        let handle = self.executor.compile(&program)?;
+        self.programs.insert(kind, handle);
+        Ok(handle)
+    }
+
+    fn build(&self, kind: Kind) -> Program {
+        let mut g = Graph::new();
+        let shape: Vec<usize> = [kind.batch].into_iter().chain(self.window.iter().copied()).collect();
+        let windows = g.input(Declaration::rows("windows", &shape));
+        let time = declare_time_rows(&mut g, kind.batch);
+        let noise = match kind.task {
+            Task::Train => g.noise(&shape, stream::TRAINING_NOISE, Law::Normal),
+            Task::TrainOnGivenNoise => g.input(Declaration::rows("noise", &shape)),
+            Task::Validate { .. } => g.noise(&shape, stream::VALIDATION_NOISE, Law::Normal),
+        };
+        let averaged = kind.task == Task::Validate { averaged: true };
+        let weights = if averaged { Weights::Averaged } else { Weights::Trained };
+        let predictor = GlobalScore { network: self.network.clone(), weights };
+        let loss = denoising_loss(&mut g, &predictor, windows, noise, &time, None);
+        let updates = match kind.task {
+            Task::Validate { .. } => Vec::new(),
+            Task::Train | Task::TrainOnGivenNoise => self.updates(&mut g, loss),
+        };
+        let program = Program::new(g).output("loss", loss);
+        updates.into_iter().fold(program, |program, (state, node)| program.update(&state, node))
+    }
+
+    /// New values of parameters, moments and averages.
+    fn updates(&self, g: &mut Graph, loss: NodeId) -> Vec<(String, NodeId)> {
+        let [rate, c1, c2, decay] = ["rate", "correction1", "correction2", "decay"]
+            .map(|name| g.input(Declaration::shared(name, &[])));
+        let wrt: Vec<NodeId> = self.parameters.iter().map(|p| Weights::Trained.read(g, p)).collect();
+        let gradients = g.gradient(loss, &wrt);
+        let named: Vec<(String, NodeId)> =
+            self.parameters.iter().map(|p| p.name.clone()).zip(gradients).collect();
+        let mut updates = self.training.optimiser.emit(g, rate, [c1, c2], &named);
+        if self.training.average.is_some() {
+            let new: BTreeMap<&str, NodeId> = updates.iter().map(|(s, n)| (s.as_str(), *n)).collect();
+            let values: Vec<(String, NodeId)> = self
+                .parameters
+                .iter()
+                .map(|p| (p.name.clone(), new[Weights::Trained.state(&p.name).as_str()]))
+                .collect();
+            updates.extend(Average::emit(g, decay, &values));
+        }
+        updates
+    }
+}
+
+/// Declares the inputs of one time for each sample.
+fn declare_time_rows(g: &mut Graph, batch: usize) -> TimeNodes {
+    TimeNodes {
+        features: g.input(Declaration::rows("features", &[batch, TIME_FEATURES])),
+        mu: g.input(Declaration::rows("mu", &[batch, 1])),
+        sigma: g.input(Declaration::rows("sigma", &[batch, 1])),
+    }
+}
+
+/// Features, μ and σ of many times, as a run's inputs.
+fn time_rows<T: Real>(schedule: &Schedule, times: &[f64]) -> [Vec<T>; 3] {
+    let features = times.iter().flat_map(|&t| time_features(t)).map(T::from_f64).collect();
+    let of = |f: fn(&Schedule, f64) -> f64| times.iter().map(|&t| T::from_f64(f(schedule, t))).collect();
+    [features, of(Schedule::mu), of(Schedule::sigma)]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use sda_kernels::Interpreter;
+use sda_nn::{Activation, ResMlp};
+
+use super::*;
+
+fn network() -> Network {
+    Network::ResMlp(ResMlp {
+        features: 6,
+        embedding: 4,
+        hidden_features: vec![12],
+        activation: Activation::SiLU,
+    })
+}
+
+fn training() -> Training {
+    Training { average: Some(Average { decay: 0.99 }), ..Training::default() }
+}
+
+const WINDOW: [usize; 2] = [3, 2];
+
+/// Batch `step` of an endless set: straight lines through noise.
+fn windows(step: u32, batch: usize) -> Vec<f64> {
+    let mut z = vec![0.0; 2 * batch];
+    Stream::new(9, 0).fill_normal(step, 0, 2, &mut z);
+    z.chunks(2).flat_map(|z| (0..3).flat_map(|i| [z[0], z[0] + f64::from(i) * 0.1 * z[1]])).collect()
+}
+
+fn trainer(executor: &mut Interpreter<f64>) -> Trainer<'_, Interpreter<f64>> {
+    Trainer::new(executor, network(), &WINDOW, training(), 4).unwrap()
+}
+
+#[test]
+fn training_lowers_the_validation_loss() {
+    let mut executor = Interpreter::new();
+    let mut trainer = trainer(&mut executor);
+    trainer.begin(&network().initialise(1)).unwrap();
+    let held_out = windows(u32::MAX, 64);
+    let before = trainer.validate(0, Weights::Trained, &held_out).unwrap();
+    for step in 0..300 {
+        trainer.step(step, 3e-3, &windows(step, 16)).unwrap();
+    }
+    let after = trainer.validate(0, Weights::Trained, &held_out).unwrap();
+    let averaged = trainer.validate(0, Weights::Averaged, &held_out).unwrap();
+    assert!(before > 0.9 && after < 0.6 && averaged < 0.6, "{before} → {after}, averaged {averaged}");
+    assert_ne!(after, averaged);
+}
+
+#[test]
+fn a_training_stopped_and_resumed_ends_in_the_same_bits() {
+    let states = |trainer: &mut Trainer<'_, Interpreter<f64>>| {
+        let names = trainer.state_names();
+        names.into_iter().map(|n| (n.clone(), trainer.executor().read(&n).unwrap())).collect::<Vec<_>>()
+    };
+    let mut first = Interpreter::new();
+    let mut whole = trainer(&mut first);
+    whole.begin(&network().initialise(1)).unwrap();
+    let mut losses = Vec::new();
+    let mut stored = Vec::new();
+    for step in 0..6 {
+        if step == 3 {
+            stored = states(&mut whole);
+        }
+        // The last batch of an epoch is smaller.
+        losses.push(whole.step(step, 1e-3, &windows(step, if step % 3 == 2 { 5 } else { 8 })).unwrap());
+    }
+    let mut second = Interpreter::new();
+    let mut resumed = trainer(&mut second);
+    for (name, values) in &stored {
+        resumed.executor().write(name, values.view()).unwrap();
+    }
+    for step in 3..6 {
+        let loss = resumed.step(step, 1e-3, &windows(step, if step % 3 == 2 { 5 } else { 8 })).unwrap();
+        assert_eq!(loss, losses[step as usize]);
+    }
+    assert_eq!(states(&mut resumed), states(&mut whole));
+}
+
+#[test]
+fn times_and_noise_given_are_those_drawn() {
+    let run = |given: bool| {
+        let mut executor = Interpreter::new();
+        let mut trainer = trainer(&mut executor);
+        trainer.begin(&network().initialise(1)).unwrap();
+        let x = windows(0, 8);
+        if given {
+            let (mut times, mut noise) = (vec![0.0; 8], vec![0.0; 48]);
+            Stream::new(4, stream::TRAINING_TIME).fill_uniform(7, 0, 1, &mut times);
+            Stream::new(4, stream::TRAINING_NOISE).fill_normal(7, 0, 6, &mut noise);
+            trainer.step_on(7, 1e-3, &x, &times, &noise).unwrap();
+        } else {
+            trainer.step(7, 1e-3, &x).unwrap();
+        }
+        trainer.weights(Weights::Trained).unwrap()
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_is_a_result_and_leaves_the_weights() {
+    let mut executor = Interpreter::new();
+    let mut trainer = trainer(&mut executor);
+    trainer.begin(&network().initialise(1)).unwrap();
+    trainer.step(0, 1e-3, &windows(0, 8)).unwrap();
+    let before = trainer.weights(Weights::Trained).unwrap();
+    let mut bad = windows(1, 8);
+    bad[5] = f64::NAN;
+    let error = trainer.step(1, 1e-3, &bad).unwrap_err();
+    assert!(matches!(error, DiffusionError::NonFiniteLoss { step: 1, .. }), "{error}");
+    assert_eq!(trainer.weights(Weights::Trained).unwrap(), before);
+    trainer.step(2, 1e-3, &windows(2, 8)).unwrap();
+}
+
+#[test]
+fn data_of_another_shape_is_refused() {
+    let mut executor = Interpreter::<f64>::new();
+    let wide = Trainer::new(&mut executor, network(), &[4, 2], training(), 0).unwrap_err();
+    assert!(matches!(wide, DiffusionError::Channels { network: 6, data: 8, .. }), "{wide}");
+    let mut trainer = trainer(&mut executor);
+    trainer.begin(&network().initialise(1)).unwrap();
+    for len in [0, 5, 13] {
+        let error = trainer.step(0, 1e-3, &vec![0.0; len]).unwrap_err();
+        assert!(matches!(error, DiffusionError::Length { what: "a batch of windows", .. }), "{error}");
+    }
+    let error = trainer.step_on(0, 1e-3, &[0.0; 12], &[0.5], &[0.0; 12]).unwrap_err();
+    assert!(matches!(error, DiffusionError::Length { what: "the times", expected: 2, found: 1 }), "{error}");
+    let mut weights = network().initialise(1);
+    weights.pop_first();
+    assert!(matches!(trainer.begin(&weights), Err(DiffusionError::Network(_))));
+}

@@ -1,0 +1,156 @@
+//! From a name and a tier to a resolved experiment.
+
+use super::{Experiment, Setting};
+use crate::error::ExperimentError;
+use ron::extensions::Extensions;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// An experiment file, read and resolved.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Where it was.
+    pub path: PathBuf,
+    /// The file's name without its ending.
+    pub name: String,
+    /// Byte for byte as written.
+    pub written: String,
+    /// With the tier's and the command line's settings, every default explicit; itself a valid file.
+    pub resolved: String,
+    /// The same as values.
+    pub experiment: Experiment,
+}
+
+pub(crate) fn options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+}
+
+/// Finds an experiment by exact name, else by unique prefix, or takes a path that ends in `.ron`.
+///
+/// Errors: none or several match; the near ones are named.
+pub fn find(folder: &Path, name: &str) -> Result<PathBuf, ExperimentError> {
+    let direct = Path::new(name);
+    if direct.extension().is_some_and(|e| e == "ron") && direct.is_file() {
+        return Ok(direct.to_path_buf());
+    }
+    let entries = std::fs::read_dir(folder).map_err(|e| ExperimentError::io("read the experiments in", folder, e))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|e| e.file_name().to_str().and_then(|n| n.strip_suffix(".ron")).map(str::to_owned))
+        .collect();
+    names.sort();
+    let path = |n: &str| folder.join(format!("{n}.ron"));
+    if names.iter().any(|n| n == name) {
+        return Ok(path(name));
+    }
+    let matching: Vec<&String> = names.iter().filter(|n| n.starts_with(name)).collect();
+    match matching[..] {
+        [only] => Ok(path(only)),
+        [] => {
+            let mut near: Vec<(usize, &String)> = names.iter().map(|n| (distance(name, n), n)).collect();
+            near.sort();
+            let near = near.into_iter().take(3).map(|(_, n)| n.clone()).collect();
+            Err(ExperimentError::Unknown { name: name.into(), folder: folder.into(), near })
+        }
+        _ => {
+            let near = matching.into_iter().cloned().collect();
+            Err(ExperimentError::Ambiguous { name: name.into(), folder: folder.into(), near })
+        }
+    }
+}
+
+/// Edits that turn the shorter of two names, or its beginning, into the other (Levenshtein against prefixes).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row.into_iter().min().unwrap_or(0)
+}
+
+/// Reads an experiment, applies the tier's and then the given settings, and checks the whole.
+///
+/// Errors: a file that can't be read; a field that is unknown, missing or of a wrong type (line, column, path); a value
+/// out of range; an unknown tier.
+pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loaded, ExperimentError> {
+    let written = std::fs::read_to_string(path).map_err(|e| ExperimentError::io("read", path, e))?;
+    let first: Experiment = parse(&written, path)?;
+    let tier = tier.or(first.tier.as_deref()).or(if first.tiers.is_empty() { None } else { Some("quick") });
+    let mut text = written.clone();
+    if let Some(tier) = tier.filter(|t| !first.tiers.is_empty() || first.tier.as_deref() != Some(*t)) {
+        let known: Vec<String> = first.tiers.keys().cloned().collect();
+        let of_tier = first.tiers.get(tier).ok_or_else(|| ExperimentError::Tier {
+            path: path.into(),
+            tier: tier.into(),
+            known: if known.is_empty() { first.tier.iter().cloned().collect() } else { known },
+        })?;
+        for setting in of_tier {
+            text = apply(&text, path, &format!("tier {tier}"), setting)?;
+        }
+    }
+    for setting in settings {
+        text = apply(&text, path, "--set", &format!("{}={}", setting.path.join("."), setting.value))?;
+    }
+    let mut experiment: Experiment = parse(&text, path)?;
+    experiment.tier = tier.map(str::to_owned);
+    experiment.tiers.clear();
+    experiment.sync();
+    experiment.validate(path)?;
+    let resolved = to_ron(&experiment).map_err(|e| ExperimentError::Setting {
+        path: path.into(),
+        from: "the resolved experiment".into(),
+        reason: e.to_string(),
+    })?;
+    let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_owned();
+    Ok(Loaded { path: path.into(), name, written, resolved, experiment })
+}
+
+fn apply(text: &str, path: &Path, from: &str, setting: &str) -> Result<String, ExperimentError> {
+    let wrong = |reason| ExperimentError::Setting { path: path.into(), from: format!("{from} «{setting}»"), reason };
+    let parsed = Setting::parse(setting).map_err(wrong)?;
+    let text = parsed.apply(text).map_err(wrong)?;
+    // A wrong value is reported with the setting, not with a line of a text that is in no file.
+    parse::<Experiment>(&text, path).map_err(|e| match e {
+        ExperimentError::Ron { field, reason, .. } => wrong(format!("{field}: {reason}")),
+        other => other,
+    })?;
+    Ok(text)
+}
+
+/// Reads RON; an error names the file, line, column, field and what was expected.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, ExperimentError> {
+    let ron_error = |e: ron::error::SpannedError, field: String| ExperimentError::Ron {
+        path: path.into(),
+        line: e.span.start.line,
+        column: e.span.start.col,
+        field,
+        reason: e.code.to_string(),
+    };
+    let options = options();
+    let mut deserializer =
+        ron::Deserializer::from_str_with_options(text, &options).map_err(|e| ron_error(e, "the file".into()))?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
+        let field = e.path().to_string();
+        ron_error(deserializer.span_error(e.into_inner()), field)
+    })?;
+    deserializer.end().map_err(|e| ron_error(deserializer.span_error(e), "the end".into()))?;
+    Ok(value)
+}
+
+/// Canonical RON: pretty, every field written.
+pub(crate) fn to_ron<T: Serialize>(value: &T) -> Result<String, ron::Error> {
+    let pretty = ron::ser::PrettyConfig::new().extensions(Extensions::IMPLICIT_SOME).struct_names(false);
+    options().to_string_pretty(value, pretty)
+}
+
+/// Canonical text of a value, for keys. These types hold numbers, words, lists and structs, which RON can always write.
+pub(crate) fn to_text<T: Serialize>(value: &T) -> String {
+    to_ron(value).expect("a configuration is writable as RON")
+}

@@ -1,0 +1,200 @@
+//! The experiment file: sections mirror crates, variants mirror types, unknown fields are refused.
+
+mod load;
+mod recipe;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use load::{Loaded, find, load};
+pub(crate) use load::to_text;
+pub use recipe::{Recipe, load_recipe};
+pub use settings::Setting;
+
+use sda_diffusion::{Guidance, Sampler, Schedule};
+use sda_nn::{AdamW, LearningRate, Network};
+use sda_observe::Operator;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An experiment, as written or as resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What it is, in one line.
+    pub title: String,
+    /// What it reproduces.
+    pub source: String,
+    /// Everything random is a function of it.
+    pub seed: u64,
+    /// Name of the recipe in `datasets/`.
+    pub dataset: String,
+    /// Settings of the recipe that this experiment changes.
+    #[serde(default)]
+    pub data: DataSettings,
+    /// What predicts the noise.
+    pub score: ScoreConfig,
+    /// Noise levels.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// How the network is trained.
+    pub training: Training,
+    /// What is observed, by name.
+    pub observations: Vec<ObservationConfig>,
+    /// How the posterior is sampled.
+    pub assimilation: Assimilation,
+    /// What the truth is taken from.
+    pub reference: ParticleReference,
+    /// Published or recorded numbers, checked by the evaluation.
+    #[serde(default)]
+    pub expect: Vec<Expectation>,
+    /// Which tier was resolved.
+    #[serde(default)]
+    pub tier: Option<String>,
+    /// Named sets of settings, each `path = value`; empty once resolved.
+    #[serde(default)]
+    pub tiers: BTreeMap<String, Vec<String>>,
+}
+
+/// What an experiment changes in its dataset's recipe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// Trajectories of (training, validation, test).
+    #[serde(default)]
+    pub split: Option<(usize, usize, usize)>,
+    /// States of each trajectory.
+    #[serde(default)]
+    pub steps: Option<usize>,
+}
+
+/// The score of a whole trajectory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ScoreConfig {
+    /// One network on windows of 2·order + 1 states, composed.
+    Local {
+        /// k, the states on either side of a window's centre.
+        order: usize,
+        /// States between windows; 1 is the paper.
+        #[serde(default = "one")]
+        stride: usize,
+        /// On windows flattened time-major.
+        network: Network,
+    },
+    /// A network that sees a trajectory whole.
+    Global {
+        /// States of a training window.
+        window: usize,
+        /// On [L, D].
+        network: Network,
+    },
+}
+
+impl ScoreConfig {
+    /// States of a training window.
+    pub fn window(&self) -> usize {
+        match self {
+            Self::Local { order, .. } => 2 * order + 1,
+            Self::Global { window, .. } => *window,
+        }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        match self {
+            Self::Local { network, .. } | Self::Global { network, .. } => network,
+        }
+    }
+}
+
+/// The training loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the training trajectories, one random window from each.
+    pub epochs: u32,
+    /// Windows in a step; an epoch's last, partial batch is kept.
+    pub batch: usize,
+    /// r₀.
+    pub learning_rate: f64,
+    /// Its course over the epochs.
+    #[serde(default)]
+    pub decay: LearningRate,
+    /// AdamW's constants.
+    #[serde(default)]
+    pub optimiser: AdamW,
+    /// Decay of the weights' running average that is used afterwards; none uses the weights themselves.
+    #[serde(default)]
+    pub average: Option<f64>,
+    /// Epochs between validations.
+    #[serde(default = "one")]
+    pub validation_every: usize,
+}
+
+/// One kind of observation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObservationConfig {
+    /// `lo`, `hi`.
+    pub name: String,
+    /// Of a normalised trajectory.
+    pub operator: Operator,
+    /// In the operator's unit.
+    pub noise_std: f64,
+}
+
+/// Sampling the posterior.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assimilation {
+    /// L, states of a trajectory.
+    pub length: usize,
+    /// Test trajectories observed.
+    pub trajectories: usize,
+    /// Posterior samples of each.
+    pub samples: usize,
+    /// Numbers of Langevin corrections to compare.
+    pub corrections: Vec<u32>,
+    /// From prior to posterior.
+    pub guidance: Guidance,
+    /// Steps, τ, time grid, corrector floor. Its `corrections` and `schedule` are set from elsewhere.
+    pub sampler: Sampler,
+}
+
+/// The particle filter that stands for the truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParticleReference {
+    /// Particles.
+    pub particles: usize,
+    /// Transitions from the initial law to the prior.
+    pub burn_in: u32,
+    /// Whether samples are drawn by backward simulation instead of tracing the surviving paths.
+    #[serde(default)]
+    pub backward: bool,
+}
+
+/// A number that the evaluation must find.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// `NAME.corrections.METRIC`, as in metrics.csv: `lo.1.w1_ratio`.
+    pub metric: String,
+    /// At least.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    /// At most.
+    #[serde(default)]
+    pub at_most: Option<f64>,
+    /// Tiers in which it is checked; all of them where there is none.
+    #[serde(default)]
+    pub tiers: Vec<String>,
+    /// Where the number is from.
+    pub source: String,
+}
+
+fn one() -> usize {
+    1
+}

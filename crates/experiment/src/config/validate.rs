@@ -1,0 +1,148 @@
+//! Checks across fields, all reported at once.
+
+use super::{Experiment, Recipe, ScoreConfig};
+use crate::error::{ExperimentError, Problem};
+use sda_nn::Network;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+impl Experiment {
+    /// Fields that are one setting in two places.
+    pub(crate) fn sync(&mut self) {
+        self.assimilation.sampler.schedule = self.schedule;
+        self.assimilation.sampler.corrections = self.assimilation.corrections.iter().copied().max().unwrap_or(0);
+    }
+
+    /// Checks values and how they fit together.
+    ///
+    /// Errors: all problems, with the path of each field.
+    pub fn validate(&self, path: &Path) -> Result<(), ExperimentError> {
+        let mut problems = Problems::default();
+        self.check_training(&mut problems);
+        self.check_score(&mut problems);
+        self.check_observations(&mut problems);
+        self.check_assimilation(&mut problems);
+        problems.finish(path)
+    }
+
+    fn check_training(&self, p: &mut Problems) {
+        let t = &self.training;
+        p.that(t.epochs > 0, "training.epochs", "must be at least 1, and is 0");
+        p.that(t.batch > 0, "training.batch", "must be at least 1, and is 0");
+        p.that(t.validation_every > 0, "training.validation_every", "must be at least 1, and is 0");
+        p.positive("training.learning_rate", t.learning_rate);
+        if let Some(decay) = t.average {
+            p.that((0.0..1.0).contains(&decay), "training.average", format!("must be in [0, 1), and is {decay}"));
+        }
+        p.result("schedule", self.schedule.check());
+    }
+
+    fn check_score(&self, p: &mut Problems) {
+        p.result("score.network", self.score.network().validate());
+        let window = self.score.window();
+        let length = self.assimilation.length;
+        if let ScoreConfig::Local { order, stride, network } = &self.score {
+            p.that(
+                window <= length,
+                "score.order",
+                format!("a window of 2·{order} + 1 = {window} states is longer than the trajectory of {length}"),
+            );
+            p.that(
+                (1..=window).contains(stride),
+                "score.stride",
+                format!("must be 1 … {window} (the window), and is {stride}"),
+            );
+            if let Network::ResMlp(mlp) = network {
+                p.that(
+                    mlp.features.is_multiple_of(window),
+                    "score.network.features",
+                    format!("must be the window's {window} states times the state's components, and is {}", mlp.features),
+                );
+            }
+        }
+    }
+
+    fn check_observations(&self, p: &mut Problems) {
+        p.that(!self.observations.is_empty(), "observations", "needs at least one entry");
+        let mut names = BTreeSet::new();
+        for (i, o) in self.observations.iter().enumerate() {
+            let at = |field: &str| format!("observations.{i}.{field}");
+            let plain = o.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            p.that(plain && !o.name.is_empty(), &at("name"), "must be letters, digits, '_' or '-'");
+            p.that(names.insert(&o.name), &at("name"), format!("«{}» is there twice", o.name));
+            p.positive(&at("noise_std"), o.noise_std);
+        }
+    }
+
+    fn check_assimilation(&self, p: &mut Problems) {
+        let a = &self.assimilation;
+        p.that(a.length > 0, "assimilation.length", "must be at least 1, and is 0");
+        p.that(a.trajectories > 0, "assimilation.trajectories", "must be at least 1, and is 0");
+        p.that(a.samples > 1, "assimilation.samples", format!("must be at least 2, and is {}", a.samples));
+        p.that(!a.corrections.is_empty(), "assimilation.corrections", "needs at least one number");
+        let distinct: BTreeSet<&u32> = a.corrections.iter().collect();
+        p.that(distinct.len() == a.corrections.len(), "assimilation.corrections", "holds a number twice");
+        p.result("assimilation.sampler", a.sampler.check());
+        p.result("assimilation.guidance", a.guidance.check());
+        let n = self.reference.particles;
+        p.that(n >= a.samples, "reference.particles", format!("must be at least assimilation.samples = {}, and is {n}", a.samples));
+    }
+
+    /// Checks against the dataset.
+    ///
+    /// Errors: as [`Experiment::validate`].
+    pub fn validate_with(&self, recipe: &Recipe, path: &Path) -> Result<(), ExperimentError> {
+        let mut p = Problems::default();
+        let (length, steps) = (self.assimilation.length, recipe.steps);
+        p.that(length <= steps, "assimilation.length", format!("{length} states are longer than the data's {steps}"));
+        let window = self.score.window();
+        p.that(window <= steps, "score", format!("a window of {window} states is longer than the data's {steps}"));
+        let (train, validation, test) = recipe.split;
+        p.that(train > 0 && validation > 0, "data.split", "needs trajectories to train and to validate");
+        let asked = self.assimilation.trajectories;
+        p.that(asked <= test, "assimilation.trajectories", format!("{asked} are asked for, and the data has {test} to test"));
+        match recipe.system.build() {
+            Err(e) => p.add("the recipe's system", e.to_string()),
+            Ok(system) => {
+                let d = system.state_dim();
+                if let (ScoreConfig::Local { .. }, Network::ResMlp(mlp)) = (&self.score, self.score.network()) {
+                    let want = window * d;
+                    p.that(mlp.features == want, "score.network.features", format!("must be {window} states × {d} components = {want}, and is {}", mlp.features));
+                }
+                for (i, o) in self.observations.iter().enumerate() {
+                    p.result(&format!("observations.{i}.operator"), o.operator.output_shape(&[1, length, d]));
+                }
+            }
+        }
+        p.finish(path)
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, field: &str, reason: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), reason: reason.into() });
+    }
+
+    fn that(&mut self, holds: bool, field: &str, reason: impl Into<String>) {
+        if !holds {
+            self.add(field, reason);
+        }
+    }
+
+    fn positive(&mut self, field: &str, x: f64) {
+        self.that(x > 0.0 && x.is_finite(), field, format!("must be positive and finite, and is {x}"));
+    }
+
+    fn result<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) {
+        if let Err(e) = result {
+            self.add(field, e.to_string());
+        }
+    }
+
+    fn finish(self, path: &Path) -> Result<(), ExperimentError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ExperimentError::Values { path: path.into(), problems: self.0 }) }
+    }
+}

@@ -1,0 +1,125 @@
+//! The crate's errors.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with an experiment, worded to continue "failed to …".
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// A file or folder.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: String,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// No experiment of this name.
+    #[error("find experiment «{name}» in {}: no file begins with it; near are {}", folder.display(), near.join(", "))]
+    Unknown {
+        /// Name asked for.
+        name: String,
+        /// Where it was sought.
+        folder: PathBuf,
+        /// Near matches.
+        near: Vec<String>,
+    },
+    /// Several experiments begin with the name.
+    #[error("find experiment «{name}» in {}: it may be {}", folder.display(), near.join(" or "))]
+    Ambiguous {
+        /// Name asked for.
+        name: String,
+        /// Where it was sought.
+        folder: PathBuf,
+        /// What it may be.
+        near: Vec<String>,
+    },
+    /// A RON file that is not what it should be.
+    #[error("read {}:{line}:{column}: {field}: {reason}", path.display())]
+    Ron {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// Path of the field.
+        field: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// A setting of a tier or of the command line.
+    #[error("apply {from} to {}: {reason}", path.display())]
+    Setting {
+        /// The experiment file.
+        path: PathBuf,
+        /// Which setting.
+        from: String,
+        /// Why not.
+        reason: String,
+    },
+    /// No such tier.
+    #[error("choose tier «{tier}» of {}: it has {}", path.display(), known.join(", "))]
+    Tier {
+        /// The experiment file.
+        path: PathBuf,
+        /// Tier asked for.
+        tier: String,
+        /// Tiers that it has.
+        known: Vec<String>,
+    },
+    /// Values out of range or that do not fit together.
+    #[error("use {}:{}", path.display(), list(problems))]
+    Values {
+        /// The experiment file.
+        path: PathBuf,
+        /// All of them.
+        problems: Vec<Problem>,
+    },
+    /// A stage's own work.
+    #[error("{stage}: {reason}")]
+    Stage {
+        /// `train`, `assimilate` …
+        stage: &'static str,
+        /// What happened, and the remedy.
+        reason: String,
+    },
+    /// Ctrl-C.
+    #[error("finish {stage}: interrupted; the same command goes on from here")]
+    Interrupted {
+        /// Where.
+        stage: &'static str,
+    },
+}
+
+/// One field's problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the field.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("\n  {p}")).collect()
+}
+
+impl ExperimentError {
+    pub(crate) fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action: action.into(), path: path.into(), source }
+    }
+
+    /// Wraps another crate's error into a stage's.
+    pub(crate) fn stage<E: fmt::Display>(stage: &'static str) -> impl Fn(E) -> Self {
+        move |e| Self::Stage { stage, reason: e.to_string() }
+    }
+}

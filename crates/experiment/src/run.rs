@@ -1,0 +1,155 @@
+//! One run: an experiment, its folders, and the stages in order.
+
+use crate::config::{self, Loaded, Recipe, Setting};
+use crate::error::ExperimentError;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::stages;
+use crate::versions::versions;
+use sda_data::whole_file;
+use sda_device::Cpu;
+use sda_systems::System;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the command line chooses.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder with `experiments/` and `datasets/`.
+    pub root: PathBuf,
+    /// The run directory; `runs/NAME-TIER` where there is none.
+    pub out: Option<PathBuf>,
+    /// Where generated data lie; `datasets/` of the root where there is none.
+    pub data: Option<PathBuf>,
+    /// `smoke`, `quick`, `paper`.
+    pub tier: Option<String>,
+    /// `path=value`.
+    pub settings: Vec<Setting>,
+    /// Threads; 0 is all.
+    pub threads: usize,
+    /// Whether progress is shown.
+    pub quiet: bool,
+    /// Set by Ctrl-C.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it has to say.
+    pub report: Report,
+    /// Where it lies.
+    pub folder: PathBuf,
+}
+
+/// Everything that the stages share.
+#[derive(Debug)]
+pub struct Run {
+    pub(crate) loaded: Loaded,
+    pub(crate) recipe: Recipe,
+    pub(crate) system: Box<dyn System>,
+    pub(crate) folder: PathBuf,
+    pub(crate) data_folder: PathBuf,
+    pub(crate) threads: usize,
+    quiet: bool,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Run {
+    /// Reads and checks everything, and makes the run directory.
+    ///
+    /// Errors: the experiment, its recipe, a folder that can't be written.
+    pub fn prepare(name: &str, options: &Options) -> Result<Self, ExperimentError> {
+        let path = config::find(&options.root.join("experiments"), name)?;
+        let loaded = config::load(&path, options.tier.as_deref(), &options.settings)?;
+        let recipes = options.root.join("datasets");
+        let mut recipe = config::load_recipe(&recipes, &loaded.experiment.dataset)?;
+        let data = &loaded.experiment.data;
+        recipe.split = data.split.unwrap_or(recipe.split);
+        recipe.steps = data.steps.unwrap_or(recipe.steps);
+        loaded.experiment.validate_with(&recipe, &path)?;
+        let system = recipe.system.build().map_err(ExperimentError::stage("build the system"))?;
+        let tier = loaded.experiment.tier.as_deref().map(|t| format!("-{t}")).unwrap_or_default();
+        let folder = options.out.clone().unwrap_or_else(|| options.root.join("runs").join(format!("{}{tier}", loaded.name)));
+        let run = Self {
+            loaded,
+            recipe,
+            system,
+            folder,
+            data_folder: options.data.clone().unwrap_or(recipes),
+            threads: options.threads,
+            quiet: options.quiet,
+            interrupted: Arc::clone(&options.interrupted),
+        };
+        run.describe()?;
+        Ok(run)
+    }
+
+    /// Runs every stage that is not done yet.
+    ///
+    /// Errors: a stage's; an interruption, after which the same call goes on.
+    pub fn execute(&self) -> Result<Outcome, ExperimentError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(ExperimentError::stage("start the threads"))?;
+        // The host's own loops use the caller's pool, so that --threads holds for them too.
+        let report = pool.install(|| {
+            let store = stages::simulate::simulate(self)?;
+            let model = stages::train::train(self, &store)?;
+            let observed = stages::observe::observe(self, &store)?;
+            let references = stages::reference::reference(self, &observed)?;
+            let samples = stages::assimilate::assimilate(self, &model, &observed)?;
+            let scores = stages::evaluate::evaluate(self, &observed, &references, &samples)?;
+            stages::report::report(self, &model, &observed, &references, &samples, &scores)
+        })?;
+        Ok(Outcome { report, folder: self.folder.clone() })
+    }
+
+    /// What the run is, beside its results.
+    fn describe(&self) -> Result<(), ExperimentError> {
+        self.write("experiment.ron", self.loaded.written.as_bytes())?;
+        self.write("resolved.ron", self.loaded.resolved.as_bytes())?;
+        let mut facts: serde_json::Map<String, serde_json::Value> =
+            versions(self.threads).into_iter().map(|(k, v)| (k, v.into())).collect();
+        facts.insert("seed".into(), self.loaded.experiment.seed.into());
+        facts.insert("data seed".into(), self.recipe.seed.into());
+        let text = serde_json::to_vec_pretty(&facts).map_err(ExperimentError::stage("describe the run"))?;
+        self.write("versions.json", &text)?;
+        let removed = whole_file::remove_unfinished(&self.folder);
+        removed.map(|_| ()).map_err(ExperimentError::stage("clean the run directory"))
+    }
+
+    /// Writes a file of the run directory whole or not at all.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, ExperimentError> {
+        let path = self.folder.join(name);
+        whole_file::write(&path, bytes).map_err(ExperimentError::stage("write the run directory"))?;
+        Ok(path)
+    }
+
+    pub(crate) fn progress(&self, stage: &str, total: usize) -> Progress {
+        if self.quiet { Progress::silent() } else { Progress::new(stage, total as u64) }
+    }
+
+    /// Says on stderr that a result is reused.
+    pub(crate) fn reused(&self, stage: &str, path: &Path) {
+        if !self.quiet {
+            eprintln!("{stage}: unchanged, from {}", path.display());
+        }
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Errors: Ctrl-C was pressed.
+    pub(crate) fn go_on(&self, stage: &'static str) -> Result<(), ExperimentError> {
+        if self.is_interrupted() { Err(ExperimentError::Interrupted { stage }) } else { Ok(()) }
+    }
+
+    /// A fresh executor on the run's number of threads.
+    pub(crate) fn executor(&self) -> Result<Cpu, ExperimentError> {
+        Cpu::new(self.threads).map_err(ExperimentError::stage("start the executor"))
+    }
+}

@@ -1,0 +1,12 @@
+//! The stages, in order. Each looks for its result under the key of what it depends on, and else makes it.
+
+pub(crate) mod assimilate;
+mod checkpoint;
+pub(crate) mod evaluate;
+mod keys;
+pub(crate) mod observe;
+pub(crate) mod reference;
+pub(crate) mod report;
+pub(crate) mod samples;
+pub(crate) mod simulate;
+pub(crate) mod train;

@@ -1,0 +1,110 @@
+//! The truth's stand-in: two independent runs of the bootstrap particle filter for each observation.
+
+use super::keys;
+use super::observe::Observed;
+use super::samples::Keyed;
+use crate::error::ExperimentError;
+use crate::key::seed;
+use crate::run::Run;
+use ndarray::{Array1, Array2, Array3, Axis};
+use sda_core::Stream;
+use sda_filters::{BootstrapFilter, LinearOperator, Observations};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+const STAGE: &str = "reference";
+/// Stream of the particle filter.
+const PARTICLES: u32 = 0x0300;
+
+/// The filter's posterior of one observation, in physical units.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    /// Two independent runs' samples [N, L, D].
+    pub(crate) runs: [Array3<f64>; 2],
+    /// Smallest effective sample size over the observations.
+    pub(crate) least_effective: f64,
+    /// log p(y).
+    pub(crate) log_evidence: f64,
+}
+
+/// One reference for each observation, in their order.
+pub(crate) fn reference(run: &Run, observed: &[Observed]) -> Result<Vec<Reference>, ExperimentError> {
+    let progress = run.progress(STAGE, observed.len());
+    let mut out = Vec::with_capacity(observed.len());
+    for o in observed {
+        run.go_on(STAGE)?;
+        out.push(one(run, o)?);
+        progress.advance(1);
+    }
+    progress.finish();
+    Ok(out)
+}
+
+fn one(run: &Run, o: &Observed) -> Result<Reference, ExperimentError> {
+    let e = &run.loaded.experiment;
+    let key = keys::reference(&o.key, e);
+    let path = run.folder.join(format!("reference/{}.safetensors", o.stem()));
+    if let Some(file) = Keyed::load(&path, &key, STAGE)? {
+        let number = |name: &str| file.facts[name].as_f64().unwrap_or(f64::NAN);
+        return Ok(Reference {
+            runs: [file.trajectories("first", STAGE)?, file.trajectories("second", STAGE)?],
+            least_effective: number("least_effective_sample_size"),
+            log_evidence: number("log_evidence"),
+        });
+    }
+    let (observations, operator) = per_state(run, o)?;
+    let mut runs = Vec::new();
+    let (mut least, mut evidence) = (f64::INFINITY, f64::NAN);
+    for independent in 0..2 {
+        let stream = Stream::new(seed(e.seed, [o.kind as u32, o.trajectory as u32, independent]), PARTICLES);
+        let filter = BootstrapFilter {
+            system: &*run.system,
+            particles: e.reference.particles,
+            burn_in: e.reference.burn_in,
+            resample_below: 1.0,
+            stream,
+        };
+        let wrap = ExperimentError::stage::<sda_filters::FilterError>(STAGE);
+        let history = filter.run(e.assimilation.length, &observations, &operator).map_err(&wrap)?;
+        let samples = if e.reference.backward {
+            history.sample_backward(&*run.system, e.assimilation.samples).map_err(&wrap)?
+        } else {
+            history.sample_paths(e.assimilation.samples)
+        };
+        least = history.effective_sample_size.iter().copied().fold(least, f64::min);
+        evidence = if independent == 0 { history.log_evidence } else { evidence };
+        // Rounded to what the file holds, so that a run that reads it again has the same bits.
+        runs.push(samples.mapv(|x| x as f32));
+    }
+    let names = ["first", "second"].map(String::from);
+    let tensors: BTreeMap<_, _> = names.into_iter().zip(runs.iter().map(|r| r.clone().into_dyn())).collect();
+    let facts = json!({ "least_effective_sample_size": least, "log_evidence": evidence });
+    Keyed { key, tensors, facts }.save(&path, STAGE)?;
+    let [first, second] = [0, 1].map(|i: usize| runs[i].mapv(f64::from));
+    Ok(Reference { runs: [first, second], least_effective: least, log_evidence: evidence })
+}
+
+/// The observation as the filter takes it: a linear function of single physical states.
+pub(crate) fn per_state(run: &Run, o: &Observed) -> Result<(Observations, LinearOperator), ExperimentError> {
+    let e = &run.loaded.experiment;
+    let d = run.system.state_dim();
+    let part = o.config.operator.per_state(e.assimilation.length, d).ok_or_else(|| ExperimentError::Stage {
+        stage: STAGE,
+        reason: format!(
+            "the particle filter needs an operator that acts linearly on single states, and «{}» does not; \
+             choose Component and EveryNth",
+            o.config.name
+        ),
+    })?;
+    let normalisation = run.system.normalisation();
+    let scale = Array1::from(normalisation.scale.clone());
+    let offset = Array1::from(normalisation.offset.clone());
+    let matrix: Array2<f64> = &part.matrix / &scale.view().insert_axis(Axis(0));
+    let constant = -matrix.dot(&offset);
+    let p = part.matrix.nrows();
+    let values = Array2::from_shape_vec((part.steps.len(), p), o.y.iter().copied().collect())
+        .map_err(ExperimentError::stage(STAGE))?;
+    let observations =
+        Observations::new(part.steps, values, o.config.noise_std).map_err(ExperimentError::stage(STAGE))?;
+    Ok((observations, LinearOperator { matrix, offset: constant }))
+}

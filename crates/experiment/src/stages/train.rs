@@ -1,0 +1,326 @@
+//! Training: epochs of one random window from each training trajectory, streamed from the store.
+
+use super::checkpoint::Clock;
+use super::keys;
+use super::samples::Keyed;
+use crate::config::Training;
+use crate::error::ExperimentError;
+use crate::key::seed;
+use crate::progress::Progress;
+use crate::run::Run;
+use ndarray::{Array1, ArrayD};
+use sda_core::Stream;
+use sda_data::{ModelFile, ModelHeader, TrajectoryStore};
+use sda_device::Cpu;
+use sda_diffusion::{DiffusionError, Trainer};
+use sda_graph::Executor;
+use sda_nn::{Average, Weights};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+const STAGE: &str = "train";
+/// Streams of the order of trajectories and of the windows' starts.
+const ORDER: u32 = 0x0500;
+const STARTS: u32 = 0x0501;
+/// Batches read ahead.
+const AHEAD: usize = 8;
+
+/// A trained network.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    /// What it depends on.
+    pub(crate) key: String,
+    /// The weights that the score uses.
+    pub(crate) weights: BTreeMap<String, ArrayD<f32>>,
+    /// Losses.
+    pub(crate) curve: Curve,
+}
+
+/// Losses of a training.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Curve {
+    /// Mean over each epoch's batches.
+    pub(crate) training: Vec<f32>,
+    /// After every `validation_every`-th epoch.
+    pub(crate) validation: Vec<f32>,
+}
+
+/// The model, trained.
+pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, ExperimentError> {
+    let e = &run.loaded.experiment;
+    let key = keys::model(&run.recipe, e);
+    let path = run.folder.join("model.safetensors");
+    if let Some(model) = load(run, &path, &key)? {
+        run.reused(STAGE, &path);
+        return Ok(model);
+    }
+    let mut executor = run.executor()?;
+    let window = [e.score.window(), run.system.state_dim()];
+    let average = e.training.average.map(|decay| Average { decay });
+    let settings = sda_diffusion::Training { schedule: e.schedule, optimiser: e.training.optimiser, average };
+    let wrap = ExperimentError::stage::<DiffusionError>(STAGE);
+    let network = e.score.network().clone();
+    let mut trainer =
+        Trainer::new(&mut executor, network.clone(), &window, settings, seed(e.seed, [0x0500, 0, 0])).map_err(&wrap)?;
+    trainer.begin(&network.initialise(seed(e.seed, [0x0501, 0, 0]))).map_err(&wrap)?;
+    let used = if average.is_some() { Weights::Averaged } else { Weights::Trained };
+    let curve = epochs(run, store, &mut trainer, used, &key)?;
+    let weights = trainer.weights(used).map_err(&wrap)?;
+    let model = Model { key, weights, curve };
+    save(run, &path, &model)?;
+    let checkpoint = checkpoint_path(run);
+    if checkpoint.exists() {
+        std::fs::remove_file(&checkpoint).map_err(|e| ExperimentError::io("remove", &checkpoint, e))?;
+    }
+    Ok(model)
+}
+
+fn checkpoint_path(run: &Run) -> std::path::PathBuf {
+    run.folder.join("checkpoint.safetensors")
+}
+
+fn epochs(
+    run: &Run,
+    store: &TrajectoryStore,
+    trainer: &mut Trainer<'_, Cpu>,
+    used: Weights,
+    key: &str,
+) -> Result<Curve, ExperimentError> {
+    let e = &run.loaded.experiment;
+    let epochs = e.training.epochs as usize;
+    let path = checkpoint_path(run);
+    let mut curve = restore(trainer, &path, key)?;
+    let begin = curve.training.len();
+    let windows = Windows::new(run, store);
+    let progress = run.progress(STAGE, epochs * windows.training.len());
+    progress.resume_at((begin * windows.training.len()) as u64);
+    let mut clock = Clock::default();
+    std::thread::scope(|scope| {
+        let (send, receive) = sync_channel(AHEAD);
+        let windows = &windows;
+        // Reads ahead of the training; ends when it is done or the receiver is gone.
+        scope.spawn(move || {
+            for epoch in begin..epochs {
+                for batch in windows.epoch(epoch, e.training.batch) {
+                    if send.send(batch).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        for epoch in begin..epochs {
+            let loss = one_epoch(trainer, &e.training, windows, &receive, epoch, &progress)?;
+            curve.training.push(loss);
+            if (epoch + 1).is_multiple_of(e.training.validation_every) || epoch + 1 == epochs {
+                curve.validation.push(validate(trainer, windows, used, e.training.batch)?);
+            }
+            let due = clock.is_due();
+            if due || run.is_interrupted() {
+                checkpoint(trainer, &path, key, &curve)?;
+                run.go_on(STAGE)?;
+            }
+        }
+        Ok::<_, ExperimentError>(())
+    })?;
+    progress.finish();
+    Ok(curve)
+}
+
+/// One pass over the training trajectories; the mean loss over its windows.
+fn one_epoch(
+    trainer: &mut Trainer<'_, Cpu>,
+    training: &Training,
+    windows: &Windows<'_>,
+    batches: &Receiver<Result<Vec<f32>, ExperimentError>>,
+    epoch: usize,
+    progress: &Progress,
+) -> Result<f32, ExperimentError> {
+    let rate = training.decay.at(epoch, training.epochs as usize, training.learning_rate);
+    let per_epoch = windows.training.len().div_ceil(training.batch);
+    let (mut sum, mut count) = (0.0, 0);
+    for batch in 0..per_epoch {
+        let values = batches.recv().map_err(ExperimentError::stage(STAGE))??;
+        let n = values.len() / windows.window_len();
+        let step = (epoch * per_epoch + batch) as u32;
+        sum += n as f64 * trainer.step(step, rate, &values).map_err(|e| ExperimentError::Stage {
+            stage: STAGE,
+            reason: format!("epoch {epoch}: {e}; lower training.learning_rate"),
+        })?;
+        count += n;
+        progress.advance(n as u64);
+    }
+    let loss = (sum / count as f64) as f32;
+    progress.message(format!("epoch {} loss {loss:.4}", epoch + 1));
+    Ok(loss)
+}
+
+/// Mean loss over one fixed window of each validation trajectory.
+fn validate(
+    trainer: &mut Trainer<'_, Cpu>,
+    windows: &Windows<'_>,
+    used: Weights,
+    batch: usize,
+) -> Result<f32, ExperimentError> {
+    let (mut sum, mut count) = (0.0, 0);
+    for (i, values) in windows.held_out(batch).enumerate() {
+        let values = values?;
+        let n = values.len() / windows.window_len();
+        sum += n as f64 * trainer.validate(i as u32, used, &values).map_err(ExperimentError::stage(STAGE))?;
+        count += n;
+    }
+    Ok((sum / f64::from(count as u32)) as f32)
+}
+
+/// Random windows of the store, normalised.
+struct Windows<'a> {
+    store: &'a TrajectoryStore,
+    training: Range<usize>,
+    validation: Range<usize>,
+    states: usize,
+    offset: Vec<f32>,
+    scale: Vec<f32>,
+    order: Stream,
+    starts: Stream,
+}
+
+impl<'a> Windows<'a> {
+    fn new(run: &Run, store: &'a TrajectoryStore) -> Self {
+        let split = &store.description().split;
+        let normalisation = run.system.normalisation();
+        let seed = run.loaded.experiment.seed;
+        Self {
+            store,
+            training: split.train.clone(),
+            validation: split.validation.clone(),
+            states: run.loaded.experiment.score.window(),
+            offset: normalisation.offset.iter().map(|&x| x as f32).collect(),
+            scale: normalisation.scale.iter().map(|&x| x as f32).collect(),
+            order: Stream::new(seed, ORDER),
+            starts: Stream::new(seed, STARTS),
+        }
+    }
+
+    /// Numbers of one window.
+    fn window_len(&self) -> usize {
+        self.states * self.offset.len()
+    }
+
+    /// One random window of every training trajectory, in random order: a function of (seed, epoch).
+    fn epoch(&self, epoch: usize, batch: usize) -> impl Iterator<Item = Result<Vec<f32>, ExperimentError>> {
+        let mut trajectories: Vec<usize> = self.training.clone().collect();
+        self.order.sequence(epoch as u32, 0).shuffle(&mut trajectories);
+        self.batches(trajectories, epoch as u32 + 1, batch)
+    }
+
+    /// One window of every validation trajectory, the same each time.
+    fn held_out(&self, batch: usize) -> impl Iterator<Item = Result<Vec<f32>, ExperimentError>> {
+        self.batches(self.validation.clone().collect(), 0, batch)
+    }
+
+    fn batches(
+        &self,
+        trajectories: Vec<usize>,
+        step: u32,
+        batch: usize,
+    ) -> impl Iterator<Item = Result<Vec<f32>, ExperimentError>> {
+        let free = (self.store.layout().length - self.states + 1) as u32;
+        let mut random = self.starts.sequence(step, 0);
+        let places: Vec<(usize, usize)> =
+            trajectories.into_iter().map(|t| (t, random.below(free) as usize)).collect();
+        let batches: Vec<Vec<(usize, usize)>> = places.chunks(batch).map(<[_]>::to_vec).collect();
+        batches.into_iter().map(move |places| self.read(&places))
+    }
+
+    fn read(&self, places: &[(usize, usize)]) -> Result<Vec<f32>, ExperimentError> {
+        let mut values = vec![0.0; places.len() * self.window_len()];
+        self.store.windows(places, self.states, &mut values).map_err(ExperimentError::stage(STAGE))?;
+        for state in values.chunks_exact_mut(self.offset.len()) {
+            for ((x, offset), scale) in state.iter_mut().zip(&self.offset).zip(&self.scale) {
+                *x = (*x - offset) / scale;
+            }
+        }
+        Ok(values)
+    }
+}
+
+fn curve_tensors(curve: &Curve) -> [(String, ArrayD<f32>); 2] {
+    [("curve.training", &curve.training), ("curve.validation", &curve.validation)]
+        .map(|(name, values)| (name.to_owned(), Array1::from(values.clone()).into_dyn()))
+}
+
+fn curve_of(tensors: &BTreeMap<String, ArrayD<f32>>) -> Curve {
+    let values = |name: &str| tensors.get(name).map(|t| t.iter().copied().collect()).unwrap_or_default();
+    Curve { training: values("curve.training"), validation: values("curve.validation") }
+}
+
+/// The exact state after an epoch.
+fn checkpoint(
+    trainer: &mut Trainer<'_, Cpu>,
+    path: &Path,
+    key: &str,
+    curve: &Curve,
+) -> Result<(), ExperimentError> {
+    let mut tensors: BTreeMap<String, ArrayD<f32>> = curve_tensors(curve).into();
+    for name in trainer.state_names() {
+        let value = trainer.executor().read(&name).map_err(ExperimentError::stage(STAGE))?;
+        tensors.insert(name, value);
+    }
+    Keyed { key: key.into(), tensors, facts: Value::Null }.save(path, STAGE)
+}
+
+/// Sets the states of an interrupted training; the losses so far.
+fn restore(trainer: &mut Trainer<'_, Cpu>, path: &Path, key: &str) -> Result<Curve, ExperimentError> {
+    let Some(file) = Keyed::load(path, key, STAGE)? else { return Ok(Curve::default()) };
+    for name in trainer.state_names() {
+        let value = file.tensors.get(&name).ok_or_else(|| ExperimentError::Stage {
+            stage: STAGE,
+            reason: format!("{}: there is no tensor «{name}»; delete the file to train anew", path.display()),
+        })?;
+        trainer.executor().write(&name, value.view()).map_err(ExperimentError::stage(STAGE))?;
+    }
+    Ok(curve_of(&file.tensors))
+}
+
+fn save(run: &Run, path: &Path, model: &Model) -> Result<(), ExperimentError> {
+    let e = &run.loaded.experiment;
+    let wrap = ExperimentError::stage::<serde_json::Error>(STAGE);
+    let normalisation = run.system.normalisation();
+    let header = ModelHeader {
+        architecture: serde_json::to_value(&e.score).map_err(&wrap)?,
+        normalisation: json!({ "offset": normalisation.offset, "scale": normalisation.scale }),
+        training: json!({
+            "data": serde_json::to_value(&run.recipe).map_err(&wrap)?,
+            "schedule": serde_json::to_value(e.schedule).map_err(&wrap)?,
+            "training": serde_json::to_value(&e.training).map_err(&wrap)?,
+            "seed": e.seed,
+        }),
+        progress: Value::Null,
+        other: [("key".to_owned(), json!(model.key))].into_iter().collect(),
+    };
+    let mut tensors = model.weights.clone();
+    tensors.extend(curve_tensors(&model.curve));
+    ModelFile::new(tensors, header).save(path).map_err(ExperimentError::stage(STAGE))
+}
+
+/// The model of a file, if it is there and has this key.
+///
+/// Errors: a file that can't be read, or whose weights are not those of the experiment's network.
+fn load(run: &Run, path: &Path, key: &str) -> Result<Option<Model>, ExperimentError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
+    let mut file = ModelFile::load(path).map_err(&wrap)?;
+    if file.header.other.get("key").and_then(Value::as_str) != Some(key) {
+        return Ok(None);
+    }
+    let curve = curve_of(&file.tensors);
+    file.tensors.retain(|name, _| !name.starts_with("curve."));
+    let parameters = run.loaded.experiment.score.network().parameters();
+    let expected: Vec<(&str, &[usize])> = parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
+    file.expect_shapes(&expected).map_err(&wrap)?;
+    Ok(Some(Model { key: key.into(), weights: file.tensors, curve }))
+}

@@ -1,0 +1,81 @@
+//! The score networks as one type: what an experiment file names and a model file stores.
+
+use crate::error::NnError;
+use crate::parameter::{Parameter, Weights, check};
+use crate::res_mlp::ResMlp;
+use crate::u_net::{Context, UNet};
+use ndarray::ArrayD;
+use sda_core::Real;
+use sda_graph::{Graph, NodeId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A score network's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Network {
+    /// On flattened windows.
+    ResMlp(ResMlp),
+    /// On trajectories or fields.
+    UNet(UNet),
+}
+
+impl Network {
+    /// Errors: a field of the configuration for which the network does not exist.
+    pub fn validate(&self) -> Result<(), NnError> {
+        match self {
+            Self::ResMlp(network) => network.validate(),
+            Self::UNet(network) => network.validate(),
+        }
+    }
+
+    /// All parameters; their order is part of the initial draw.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        match self {
+            Self::ResMlp(network) => network.parameters(),
+            Self::UNet(network) => network.parameters(),
+        }
+    }
+
+    /// The noise estimate, reading the trained parameters.
+    ///
+    /// Shapes: ResMlp: `x` [B, …, features]; U-Net: `x` [B, W, C] or [B, H, W, C]; time `features` [1, 32] (one time
+    /// for all) or [B, 32]; result that of `x`.
+    ///
+    /// Panics: a shape does not fit, or the configuration is invalid.
+    #[track_caller]
+    pub fn emit(&self, g: &mut Graph, x: NodeId, features: NodeId) -> NodeId {
+        self.emit_with(g, Weights::Trained, x, features)
+    }
+
+    /// As [`Network::emit`], with a choice of the parameters' copy.
+    #[track_caller]
+    pub fn emit_with(&self, g: &mut Graph, weights: Weights, x: NodeId, features: NodeId) -> NodeId {
+        match self {
+            Self::ResMlp(network) => network.emit(g, weights, x, features),
+            Self::UNet(network) => network.emit(g, weights, x, features),
+        }
+    }
+
+    /// Checks weights under our names and layouts.
+    ///
+    /// Errors: names missing, unexpected or of another shape (all of them listed), or a number that is not finite.
+    pub fn check<T: Real>(&self, weights: &BTreeMap<String, ArrayD<T>>) -> Result<(), NnError> {
+        check(&self.parameters(), weights)
+    }
+
+    /// Number of spatial axes of the convolutions' weights.
+    pub(crate) fn spatial_axes(&self) -> usize {
+        match self {
+            Self::ResMlp(_) => 0,
+            Self::UNet(network) => network.boundary.len(),
+        }
+    }
+
+    pub(crate) fn context(&self) -> Option<Context> {
+        match self {
+            Self::ResMlp(_) => None,
+            Self::UNet(network) => network.context,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The operators as one type: what an experiment file names.
+
+use crate::error::ObserveError;
+use crate::field::{Interpolation, coarsen, crop, subsample, upsample, vorticity};
+use crate::{component, every_nth, saturation};
+use ndarray::{ArrayD, ArrayViewD};
+use sda_graph::{Graph, NodeId};
+use serde::{Deserialize, Serialize};
+
+/// A differentiable map A from trajectories to what is observed of them.
+///
+/// Shapes: trajectories [B, L, D], of fields [B, L, H, W, C] (channels last); samples and states stay in front.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Operator {
+    /// Everything.
+    Identity,
+    /// Entries of the last axis, in this order, counted from 0.
+    Components(Vec<usize>),
+    /// Every n-th state, from the first.
+    EveryNth(usize),
+    /// Operators one after another: the first acts on the trajectory.
+    Compose(Vec<Operator>),
+    /// Mean over blocks of n × n points.
+    Coarsen(usize),
+    /// Every n-th point along both spatial axes, from the first.
+    Subsample(usize),
+    /// A rectangle of points.
+    Crop {
+        /// First point along both spatial axes.
+        start: [usize; 2],
+        /// Points along both spatial axes.
+        size: [usize; 2],
+    },
+    /// n points for each point along both spatial axes, on a periodic field.
+    Upsample {
+        /// n.
+        factor: usize,
+        /// What lies between the points.
+        mode: Interpolation,
+    },
+    /// ∂u/∂x_last − ∂v/∂x_first of a periodic velocity field (u, v) with unit spacing.
+    Vorticity,
+    /// x/(1 + |x|)
+    Saturate,
+}
+
+impl Operator {
+    /// Shape of the result.
+    ///
+    /// Shapes: `shape` [B, L, …].
+    ///
+    /// Errors: the operator does not apply to this shape.
+    pub fn output_shape(&self, shape: &[usize]) -> Result<Vec<usize>, ObserveError> {
+        let checked = match self {
+            _ if shape.len() < 3 => Err("a trajectory has samples, states and components".into()),
+            _ if shape.contains(&0) => Err("an axis is empty".into()),
+            Self::Identity | Self::Saturate => Ok(shape.to_vec()),
+            Self::Components(indices) => component::output_shape(indices, shape),
+            Self::EveryNth(n) => every_nth::output_shape(*n, shape),
+            Self::Compose(operators) => {
+                return operators.iter().try_fold(shape.to_vec(), |shape, o| o.output_shape(&shape));
+            }
+            Self::Coarsen(factor) => coarsen::output_shape(*factor, shape),
+            Self::Subsample(n) => subsample::output_shape(*n, shape),
+            Self::Crop { start, size } => crop::output_shape(*start, *size, shape),
+            Self::Upsample { factor, .. } => upsample::output_shape(*factor, shape),
+            Self::Vorticity => vorticity::output_shape(shape),
+        };
+        checked.map_err(|why| ObserveError::Shape {
+            operator: format!("{self:?}"),
+            shape: shape.to_vec(),
+            why,
+        })
+    }
+
+    /// A(x) as nodes.
+    ///
+    /// Shapes: `x` [B, L, …], result as [`Operator::output_shape`].
+    ///
+    /// Panics: the operator does not apply to the shape of `x`.
+    #[track_caller]
+    pub fn emit(&self, g: &mut Graph, x: NodeId) -> NodeId {
+        let shape = g.shape(x).to_vec();
+        if let Err(e) = self.output_shape(&shape) {
+            panic!("failed to {e}");
+        }
+        match self {
+            Self::Identity => x,
+            Self::Components(indices) => component::emit(g, x, indices),
+            Self::EveryNth(n) => every_nth::emit(g, x, *n),
+            Self::Compose(operators) => operators.iter().fold(x, |x, o| o.emit(g, x)),
+            Self::Coarsen(factor) => coarsen::emit(g, x, *factor),
+            Self::Subsample(n) => subsample::emit(g, x, *n),
+            Self::Crop { start, size } => crop::emit(g, x, *start, *size),
+            Self::Upsample { factor, mode } => upsample::emit(g, x, *factor, *mode),
+            Self::Vorticity => vorticity::emit(g, x),
+            Self::Saturate => saturation::emit(g, x),
+        }
+    }
+
+    /// A(x) on the host, by plain loops.
+    ///
+    /// Shapes: `x` [B, L, …], result as [`Operator::output_shape`].
+    ///
+    /// Errors: the operator does not apply to the shape of `x`.
+    pub fn apply(&self, x: ArrayViewD<'_, f64>) -> Result<ArrayD<f64>, ObserveError> {
+        let shape = self.output_shape(x.shape())?;
+        Ok(match self {
+            Self::Identity => x.to_owned(),
+            Self::Components(indices) => component::apply(x, indices),
+            Self::EveryNth(n) => every_nth::apply(x, *n),
+            Self::Compose(operators) => operators.iter().try_fold(x.to_owned(), |x, o| o.apply(x.view()))?,
+            Self::Coarsen(factor) => coarsen::apply(x, shape, *factor),
+            Self::Subsample(n) => subsample::apply(x, shape, *n),
+            Self::Crop { start, .. } => crop::apply(x, shape, *start),
+            Self::Upsample { factor, mode } => upsample::apply(x, shape, *factor, *mode),
+            Self::Vorticity => vorticity::apply(x, shape),
+            Self::Saturate => saturation::apply(x),
+        })
+    }
+
+    /// Whether A(a x + b y) = a A(x) + b A(y).
+    pub fn is_linear(&self) -> bool {
+        match self {
+            Self::Saturate => false,
+            Self::Compose(operators) => operators.iter().all(Self::is_linear),
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What was asked for, as the steps that do it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use lexopt::{Arg, ValueExt};
+
+use crate::step::Step;
+
+/// A parsed command line.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Request {
+    /// Print this.
+    Help(String),
+    /// Check the set-up and say what is there.
+    Setup,
+    /// Run these one after another, then become the last, with its exit code.
+    HandOver {
+        /// Steps that must succeed first.
+        before: Vec<Step>,
+        /// The step that takes over.
+        last: Step,
+    },
+    /// Run all of these even if one fails, and name those that did.
+    All(Vec<Step>),
+}
+
+struct Command {
+    name: &'static str,
+    usage: &'static str,
+    help: &'static str,
+    parse: fn(Vec<OsString>) -> anyhow::Result<Request>,
+}
+
+/// The one list of commands: help, near matches and dispatch come from it.
+const COMMANDS: [Command; 7] = [
+    Command {
+        name: "experiment",
+        usage: "experiment <name> [options]",
+        help: "Runs an experiment of experiments/ with the sda command, built in release.
+
+  <name>           file in experiments/ without its ending, or a prefix of one only
+  --profile <P>    another cargo profile than release (CI uses `test`)
+  every other option goes to `sda experiment`, such as:
+  --tier <T>       smoke (seconds), quick (the default) or paper
+  --seed <N>  --threads <N>  --out <folder>  --set <path=value>
+
+  cargo xtask experiment lorenz
+  cargo xtask experiment lorenz --tier smoke --out /tmp/lorenz",
+        parse: experiment,
+    },
+    Command {
+        name: "test",
+        usage: "test [options]",
+        help: "Runs every test of the workspace: `cargo test --workspace`, with your options added.
+
+  cargo xtask test
+  cargo xtask test -p sda-graph
+  cargo xtask test conformance",
+        parse: test,
+    },
+    Command {
+        name: "bench",
+        usage: "bench <suite> [--peer torch] [options]",
+        help: "Runs a suite of benches/ in release.
+
+  <suite>          such as lorenz or cpu
+  --peer torch     also time the same work in PyTorch, in turns; the first time this creates
+                   benches/peers/.venv (Python 3.10 or later; up to 5 GB from PyPI)
+  every other option goes to the benchmark
+
+  cargo xtask bench lorenz
+  cargo xtask bench lorenz --peer torch",
+        parse: bench,
+    },
+    Command {
+        name: "lint",
+        usage: "lint",
+        help: "Formatting, clippy and documentation, all with warnings denied; runs all three and names those that failed.",
+        parse: lint,
+    },
+    Command {
+        name: "ci",
+        usage: "ci",
+        help: "What continuous integration runs: .ci/run (lint, tests, the smoke experiment).",
+        parse: ci,
+    },
+    Command {
+        name: "setup",
+        usage: "setup",
+        help: "Checks what a build needs (rustc, a C compiler) and says how to get what is missing.",
+        parse: setup,
+    },
+    Command {
+        name: "help",
+        usage: "help [command]",
+        help: "This text, or that of one command.",
+        parse: help,
+    },
+];
+
+/// The folder of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Reads the command line after `cargo xtask`.
+pub(crate) fn parse(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let mut arguments = arguments.into_iter();
+    let Some(first) = arguments.next() else { return Ok(Request::Help(overview())) };
+    let rest: Vec<OsString> = arguments.collect();
+    let name = first.to_string_lossy();
+    if name == "--help" || name == "-h" {
+        return Ok(Request::Help(overview()));
+    }
+    let command = find(&name)?;
+    if command.name != "help" && rest.first().is_some_and(|a| a == "--help" || a == "-h") {
+        return Ok(Request::Help(details(command)));
+    }
+    (command.parse)(rest).map_err(|error| anyhow!("{error:#}\nusage: cargo xtask {}", command.usage))
+}
+
+fn find(name: &str) -> anyhow::Result<&'static Command> {
+    if let Some(command) = COMMANDS.iter().find(|command| command.name == name) {
+        return Ok(command);
+    }
+    let near: Vec<&str> =
+        COMMANDS.iter().map(|command| command.name).filter(|known| is_near(name, known)).collect();
+    let hint = if near.is_empty() { "`cargo xtask help` lists them".to_owned() } else { near.join(" or ") };
+    let question = if near.is_empty() { "" } else { "did you mean " };
+    bail!("unknown command '{name}': {question}{hint}{}", if near.is_empty() { "" } else { "?" })
+}
+
+/// A prefix, or at most two insertions, deletions or replacements away, and no more than half of what was typed.
+fn is_near(name: &str, known: &str) -> bool {
+    let away = distance(name, known);
+    (name.len() >= 2 && known.starts_with(name)) || (away <= 2 && 2 * away <= name.chars().count())
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn overview() -> String {
+    let line = |command: &Command| {
+        let first = command.help.lines().next().unwrap_or("");
+        format!(
+            "  {:<40} {first}
+",
+            command.usage
+        )
+    };
+    let lines: String = COMMANDS.iter().map(line).collect();
+    format!(
+        "Tasks of the workspace.
+
+Usage: cargo xtask <command>
+
+{lines}
+`cargo xtask help <command>` says more.
+"
+    )
+}
+
+fn details(command: &Command) -> String {
+    format!("Usage: cargo xtask {}\n\n{}\n", command.usage, command.help)
+}
+
+fn experiment(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let (profile, rest) = take_option(arguments, "profile")?;
+    if rest.first().is_none_or(|name| name.to_string_lossy().starts_with('-')) {
+        bail!("the experiment's name must come first");
+    }
+    let profile = profile.unwrap_or_else(|| "release".into());
+    let last =
+        cargo_at_root("run").args(["--profile"]).args([profile]).args(["-p", "sda", "--", "experiment"]);
+    Ok(Request::HandOver { before: Vec::new(), last: last.args(rest) })
+}
+
+#[allow(clippy::unnecessary_wraps)] // the list of commands holds functions of one type
+fn test(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    // A package named by the caller takes the place of the whole workspace.
+    let before_harness = arguments.iter().take_while(|a| *a != "--");
+    let mut names = before_harness.map(|a| a.to_string_lossy());
+    let chosen = names.any(|a| a.starts_with("-p") || a.starts_with("--package"));
+    let scope: &[&str] = if chosen { &[] } else { &["--workspace"] };
+    Ok(Request::HandOver { before: Vec::new(), last: cargo_at_root("test").args(scope).args(arguments) })
+}
+
+fn bench(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let (peer, rest) = take_option(arguments, "peer")?;
+    if rest.first().is_none_or(|suite| suite.to_string_lossy().starts_with('-')) {
+        bail!("the suite's name must come first");
+    }
+    let mut last = cargo_at_root("run").args(["--release", "-p", "sda-benches", "--"]).args(rest);
+    let before = match peer {
+        None => Vec::new(),
+        Some(peer) if peer == "torch" => {
+            last = last.args(["--peer", "torch"]);
+            vec![Step::new("bash").args([root().join("benches/peers/setup.sh")])]
+        }
+        Some(peer) => bail!("unknown peer '{}'; the only one is torch", peer.to_string_lossy()),
+    };
+    Ok(Request::HandOver { before, last })
+}
+
+fn lint(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    nothing_more(arguments)?;
+    Ok(Request::All(vec![
+        cargo_at_root("fmt").args(["--all", "--check"]),
+        cargo_at_root("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]),
+        cargo_at_root("doc").args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+    ]))
+}
+
+fn ci(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    nothing_more(arguments)?;
+    Ok(Request::HandOver { before: Vec::new(), last: Step::new("bash").args([root().join(".ci/run")]) })
+}
+
+fn setup(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    nothing_more(arguments)?;
+    Ok(Request::Setup)
+}
+
+fn help(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let Some(argument) = parser.next()? else { return Ok(Request::Help(overview())) };
+    let Arg::Value(name) = argument else { return Err(argument.unexpected().into()) };
+    nothing_more(parser.raw_args()?.collect())?;
+    Ok(Request::Help(details(find(&name.string()?)?)))
+}
+
+fn nothing_more(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    match lexopt::Parser::from_args(arguments).next()? {
+        Some(argument) => Err(argument.unexpected().into()),
+        None => Ok(()),
+    }
+}
+
+/// The value of `--name value` or `--name=value`, wherever it stands before a `--`, and everything else untouched.
+fn take_option(arguments: Vec<OsString>, name: &str) -> anyhow::Result<(Option<OsString>, Vec<OsString>)> {
+    let flag = format!("--{name}");
+    let (mut value, mut rest) = (None, Vec::new());
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if text == "--" {
+            rest.push(argument);
+            rest.extend(arguments.by_ref());
+        } else if text == flag {
+            value = Some(arguments.next().with_context(|| format!("{flag} needs a value"))?);
+        } else if let Some(given) = text.strip_prefix(&format!("{flag}=")) {
+            value = Some(given.into());
+        } else {
+            rest.push(argument);
+        }
+    }
+    Ok((value, rest))
+}
+
+/// `cargo <verb>` on this workspace from wherever the caller stands, so that relative paths stay the caller's.
+fn cargo_at_root(verb: &str) -> Step {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    Step::new(cargo).args([verb, "--manifest-path"]).args([root().join("Cargo.toml")])
+}
+
+#[cfg(test)]
+mod tests;
