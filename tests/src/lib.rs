@@ -1,1 +1,6 @@
 //! Workspace-level tests: import rules, conformance to reference numbers, end to end, the command line.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod reference;

@@ -141,7 +141,8 @@ pub struct LocalScore<K> {
 
 impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
-        let windows = Windows::new(g.shape(x)[1], self.order, self.stride).unwrap_or_else(|e| panic!("failed to {e}"));
+        let windows =
+            Windows::new(g.shape(x)[1], self.order, self.stride).unwrap_or_else(|e| panic!("failed to {e}"));
         let unfolded = windows.unfold(g, x);
         let time = time.repeated(g, windows.count());
         let noise = self.kernel.emit(g, unfolded, &time);

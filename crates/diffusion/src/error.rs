@@ -60,7 +60,9 @@ pub enum DiffusionError {
         shape: Vec<usize>,
     },
     /// The loss left the real numbers.
-    #[error("train: the loss is {loss} at step {step}; the data must be finite, and a lower learning rate helps")]
+    #[error(
+        "train: the loss is {loss} at step {step}; the data must be finite, and a lower learning rate helps"
+    )]
     NonFiniteLoss {
         /// The step, counted from 0.
         step: u32,

@@ -284,7 +284,11 @@ impl SamplerRun {
     /// Corrections after predictor step `step`.
     pub fn corrections(&self, step: u32) -> u32 {
         let s = self.sampler.grid.time(step + 1, self.sampler.steps);
-        if self.sampler.schedule.sigma(s) < self.sampler.corrector_floor { 0 } else { self.sampler.corrections }
+        if self.sampler.schedule.sigma(s) < self.sampler.corrector_floor {
+            0
+        } else {
+            self.sampler.corrections
+        }
     }
 
     /// One predictor step, counted from 0.

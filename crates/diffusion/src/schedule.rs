@@ -104,7 +104,10 @@ mod tests {
     fn every_schedule_goes_from_data_to_noise() {
         for schedule in all() {
             let eta = schedule.eta;
-            assert!((schedule.mu(0.0) - 1.0).abs() < 1e-15 && (schedule.mu(1.0) - eta).abs() < 1e-15, "{schedule:?}");
+            assert!(
+                (schedule.mu(0.0) - 1.0).abs() < 1e-15 && (schedule.mu(1.0) - eta).abs() < 1e-15,
+                "{schedule:?}"
+            );
             assert!((schedule.sigma(0.0) - eta).abs() < 1e-12, "{schedule:?}");
             assert!((schedule.sigma(1.0) - 1.0).abs() < 1e-3, "{schedule:?}");
             let times: Vec<f64> = (0..=100).map(|i| f64::from(i) / 100.0).collect();

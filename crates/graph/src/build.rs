@@ -148,8 +148,8 @@ impl Graph {
     /// Mean over axes, which stay with length 1.
     #[track_caller]
     pub fn mean(&mut self, x: NodeId, axes: &[usize]) -> NodeId {
-        let n: usize = axes.iter().map(|&a| self.shape(x)[a]).product();
         let sum = self.sum(x, axes);
+        let n = self.len(x) / self.len(sum).max(1);
         self.scale(sum, 1.0 / n as f64)
     }
 

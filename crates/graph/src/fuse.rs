@@ -6,7 +6,7 @@
 
 use crate::graph::{Graph, NodeId};
 use crate::op::{Binary, Op, Unary};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Where an instruction reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,6 +118,7 @@ pub(crate) struct Fusion<'g> {
     pub(crate) consumers: Vec<Vec<NodeId>>,
     /// For each node, the one whose memory it shows.
     pub(crate) roots: Vec<NodeId>,
+    ends: &'g [bool],
 }
 
 /// The node whose memory an alias shows.
@@ -141,11 +142,11 @@ fn sums_last_axis(graph: &Graph, id: NodeId) -> bool {
 
 impl<'g> Fusion<'g> {
     /// `ends`: nodes that an output or update needs as memory.
-    pub(crate) fn new(graph: &'g Graph, live: &[bool], ends: &[bool]) -> Self {
+    pub(crate) fn new(graph: &'g Graph, live: &[bool], ends: &'g [bool]) -> Self {
         let n = graph.nodes().len();
         let roots: Vec<NodeId> = (0..n).map(|i| root(graph, graph.id(i))).collect();
         let mut fusion =
-            Self { graph, group_of: vec![None; n], groups: Vec::new(), consumers: vec![Vec::new(); n], roots };
+            Self { graph, group_of: vec![None; n], groups: Vec::new(), consumers: vec![Vec::new(); n], roots, ends };
         // From the last node back, so that a broadcast's readers are known when it is reached: one that every
         // reader takes as addressing is never made.
         for i in (0..n).rev().filter(|&i| live[i]) {
@@ -265,6 +266,7 @@ impl<'g> Fusion<'g> {
             if let (Some(a), Some(b)) = (self.group_of[source.index()], self.group_of[id.index()])
                 && a != b
                 && self.compatible(a, b)
+                && self.fits(a, b)
                 && !self.path_outside(a, b)
                 && !self.path_outside(b, a)
             {
@@ -276,6 +278,32 @@ impl<'g> Fusion<'g> {
     fn compatible(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.groups[a], &self.groups[b]);
         a.rows == b.rows && (a.cols.is_none() || b.cols.is_none() || a.cols == b.cols)
+    }
+
+    /// Whether two groups make one that reads nothing of its own by another addressing (which would have to be in
+    /// memory first), and that is not too large for an argument list.
+    fn fits(&self, a: usize, b: usize) -> bool {
+        let inside = |n: NodeId| self.group_of[n.index()].is_some_and(|g| g == a || g == b);
+        let mut operands: HashSet<(NodeId, Option<Operand>)> = HashSet::new();
+        let mut results = 0;
+        for &m in self.groups[a].members.iter().chain(&self.groups[b].members) {
+            for &x in &self.graph.node(m).inputs {
+                match self.link(x) {
+                    Link::Load(s, _) if inside(s) => return false,
+                    Link::Direct(s) | Link::Expand(s) if inside(s) => {}
+                    Link::Direct(s) | Link::Expand(s) => {
+                        operands.insert((s, None));
+                    }
+                    Link::Load(s, operand) => {
+                        operands.insert((s, Some(operand)));
+                    }
+                    Link::Number(_) => {}
+                }
+            }
+            let escapes = self.ends[m.index()] || self.consumers[m.index()].iter().any(|&c| !inside(c));
+            results += usize::from(escapes);
+        }
+        operands.len() <= Fused::MAX_OPERANDS && results <= Fused::MAX_RESULTS
     }
 
     fn merge(&mut self, a: usize, b: usize) {
@@ -523,6 +551,11 @@ impl Emitter<'_, '_> {
 }
 
 impl Fused {
+    /// Arrays that one step reads at most.
+    pub const MAX_OPERANDS: usize = 64;
+    /// Arrays that one step writes at most.
+    pub const MAX_RESULTS: usize = 16;
+
     /// Whether a strip register is wide: one number a point rather than one a row.
     pub fn is_full(&self, register: Register) -> bool {
         match register {

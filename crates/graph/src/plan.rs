@@ -178,18 +178,14 @@ fn raw_steps(program: &Program) -> Vec<Raw> {
     raw
 }
 
-/// An update by another state's old value would be overwritten by that state's own update: it is copied first.
-/// The copy stands for a node of its own, the update's alias.
+/// An update by another state's old value, or a reshape of it, would be overwritten by that state's own update: the
+/// old value is copied first.
 fn copies_of_leaves(program: &Program, fusion: &Fusion<'_>) -> Vec<Raw> {
     let graph = &program.graph;
     let mut raw = Vec::new();
     for &(_, node) in &program.updates {
         let source = fusion.roots[node.index()];
         let updated = matches!(graph.node(source).op, Op::State(s) if program.updates.iter().any(|(u, _)| *u == s));
-        assert!(
-            !updated || source == node,
-            "a state's update is a reshape of another state: assign the state itself"
-        );
         if updated && raw.iter().all(|r: &Raw| r.inputs[0].0 != source) {
             raw.push(Raw {
                 kind: StepKind::Fused(Fused::copy(graph.len(source))),

@@ -20,6 +20,8 @@ pub mod permute;
 pub mod slice;
 mod strided;
 pub mod sum;
+#[cfg(test)]
+mod tests;
 
 pub use call::{Call, cpu, reference, scratch_len};
 pub use interpreter::Interpreter;

@@ -1,5 +1,6 @@
 //! AdamW as a step of the graph.
 
+use crate::error::NnError;
 use crate::parameter::Weights;
 use sda_graph::{Declaration, Graph, NodeId};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,36 @@ struct Guard {
 }
 
 impl AdamW {
+    /// Errors: a constant is outside its range.
+    pub fn validate(&self) -> Result<(), NnError> {
+        let Self { betas, epsilon, weight_decay, clip_norm, .. } = *self;
+        let finite_from = |x: f64, least: f64| x >= least && x.is_finite();
+        let rules: [(&'static str, &'static str, bool, String); 4] = [
+            (
+                "betas",
+                "two numbers in (0, 1)",
+                betas.iter().all(|b| *b > 0.0 && *b < 1.0),
+                format!("{betas:?}"),
+            ),
+            ("epsilon", "positive and finite", epsilon > 0.0 && epsilon.is_finite(), format!("{epsilon}")),
+            (
+                "weight_decay",
+                "finite and not negative",
+                finite_from(weight_decay, 0.0),
+                format!("{weight_decay}"),
+            ),
+            (
+                "clip_norm",
+                "positive and finite, or none",
+                clip_norm.is_none_or(|c| finite_from(c, f64::MIN_POSITIVE)),
+                format!("{clip_norm:?}"),
+            ),
+        ];
+        let broken = rules.into_iter().find(|(_, _, holds, _)| !holds);
+        broken
+            .map_or(Ok(()), |(field, expected, _, found)| Err(NnError::Optimiser { field, expected, found }))
+    }
+
     /// States of the first and second moments of a parameter, which begin with zeros.
     pub fn moments(name: &str) -> [String; 2] {
         [format!("moment1.{name}"), format!("moment2.{name}")]

@@ -1,5 +1,6 @@
 //! Exponential moving average of the weights.
 
+use crate::error::NnError;
 use crate::parameter::Weights;
 use sda_graph::{Declaration, Graph, NodeId};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,14 @@ pub struct Average {
 }
 
 impl Average {
+    /// Errors: the decay is outside [0, 1).
+    pub fn validate(self) -> Result<(), NnError> {
+        if (0.0..1.0).contains(&self.decay) {
+            return Ok(());
+        }
+        Err(NnError::Optimiser { field: "decay", expected: "in [0, 1)", found: format!("{}", self.decay) })
+    }
+
     /// d in step n = 0, 1, …
     pub fn at(self, step: u64) -> f64 {
         let n = step as f64;
@@ -33,7 +42,7 @@ impl Average {
         let fresh = g.offset(negative, 1.0);
         let update = |(name, value): &(String, NodeId)| {
             let state = Weights::Averaged.state(name);
-            let old = g.state(Declaration::shared(state.clone(), &g.shape(*value).to_vec()));
+            let old = g.state(Declaration::shared(state.clone(), g.shape(*value)));
             let distance = g.sub(*value, old);
             let step = g.mul(fresh, distance);
             (state, g.add(old, step))
@@ -54,6 +63,15 @@ mod tests {
         assert_eq!(average.at(90), 0.91);
         assert_eq!(average.at(1_000_000), 0.999);
         assert!((0..20_000).all(|n| average.at(n) <= average.at(n + 1)));
+    }
+
+    #[test]
+    fn a_decay_outside_its_range_is_refused() {
+        Average { decay: 0.0 }.validate().unwrap();
+        for decay in [1.0, -0.1, f64::NAN] {
+            let error = Average { decay }.validate().unwrap_err().to_string();
+            assert!(error.starts_with("build the optimiser: `decay` must be in [0, 1)"), "{error}");
+        }
     }
 
     #[test]

@@ -35,6 +35,16 @@ pub enum NnError {
         /// What it is.
         found: String,
     },
+    /// A field of the optimiser's configuration is outside its range.
+    #[error("build the optimiser: `{field}` must be {expected}, but it is {found}")]
+    Optimiser {
+        /// The field of its configuration.
+        field: &'static str,
+        /// What the field may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
     /// The field's size does not suit the network.
     #[error("run a U-Net on a field of size {size:?}: {why}")]
     Size {
@@ -73,7 +83,7 @@ fn differences(missing: &[String], unexpected: &[String], misshapen: &[Misshapen
     let mut text = String::new();
     let mut list = |title: &str, items: Vec<String>| {
         if !items.is_empty() {
-            text += &format!("; {title}: {}", items.join(", "));
+            text.extend(["; ", title, ": ", &items.join(", ")]);
         }
     };
     list("missing", missing.to_vec());

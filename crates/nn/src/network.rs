@@ -79,3 +79,36 @@ impl Network {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::reference::reference_networks;
+    use sda_graph::{Declaration, Graph, Plan, PlanOptions, Program, Stage};
+
+    /// What does not depend on the sample runs once; the rest, forward and back to the input, stays in one row region.
+    #[test]
+    fn a_network_and_its_input_gradient_are_one_pass_over_the_rows() {
+        let sizes: [&[usize]; 4] = [&[15], &[17, 3], &[16, 3], &[16, 16, 6]];
+        for ((name, network), size) in reference_networks().into_iter().zip(sizes) {
+            for times in [1, 5] {
+                let mut g = Graph::new();
+                let x = g.input(Declaration::rows("x", &[&[5], size].concat()));
+                let features = [times, 32];
+                let features = match times {
+                    1 => Declaration::shared("features", &features),
+                    _ => Declaration::rows("features", &features),
+                };
+                let features = g.input(features);
+                let y = network.emit(&mut g, x, features);
+                let gradient = g.vjp(&[(y, y)], &[x])[0];
+                let plan = Plan::new(&Program::new(g).output("gradient", gradient), PlanOptions::default());
+                let passes = plan.stages.iter().filter(|s| matches!(s, Stage::Rows { .. })).count();
+                let last = plan.stages.last();
+                assert!(
+                    passes == 1 && matches!(last, Some(Stage::Rows { .. })),
+                    "{name}, {times} times: {passes}"
+                );
+            }
+        }
+    }
+}

@@ -103,15 +103,13 @@ impl ResMlp {
         (aligned[0], aligned[shape.len() - 1]) = (times[0], self.embedding);
         let embedding = if times[0] == 1 { embedding } else { g.reshape(embedding, &aligned) };
         let mut layers = self.layers().into_iter().peekable();
-        let first = layers.next_if(|l| matches!(l, Layer::Widen(_)));
-        let mut h = match first {
-            Some(Layer::Widen(linear)) => linear.emit_parts(g, weights, &[x, embedding]),
-            _ => {
-                let mut to = shape.clone();
-                to[shape.len() - 1] = self.embedding;
-                let embedding = g.broadcast(embedding, &to);
-                g.concat(&[x, embedding], shape.len() - 1)
-            }
+        let mut h = if let Some(Layer::Widen(linear)) = layers.next_if(|l| matches!(l, Layer::Widen(_))) {
+            linear.emit_parts(g, weights, &[x, embedding])
+        } else {
+            let mut to = shape.clone();
+            to[shape.len() - 1] = self.embedding;
+            let embedding = g.broadcast(embedding, &to);
+            g.concat(&[x, embedding], shape.len() - 1)
         };
         for layer in layers {
             h = match layer {

@@ -35,7 +35,7 @@ fn runs(indices: &[usize]) -> Vec<(usize, usize)> {
     runs
 }
 
-pub(crate) fn apply(x: ArrayViewD<'_, f64>, indices: &[usize]) -> ArrayD<f64> {
+pub(crate) fn apply(x: &ArrayViewD<'_, f64>, indices: &[usize]) -> ArrayD<f64> {
     x.select(Axis(x.ndim() - 1), indices)
 }
 

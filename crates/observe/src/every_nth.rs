@@ -17,7 +17,7 @@ pub(crate) fn emit(g: &mut Graph, x: NodeId, n: usize) -> NodeId {
     g.slice(x, 1, 0, states, n)
 }
 
-pub(crate) fn apply(x: ArrayViewD<'_, f64>, n: usize) -> ArrayD<f64> {
+pub(crate) fn apply(x: &ArrayViewD<'_, f64>, n: usize) -> ArrayD<f64> {
     let states: Vec<usize> = (0..x.shape()[1]).step_by(n).collect();
     x.select(Axis(1), &states)
 }

@@ -104,19 +104,20 @@ impl Operator {
     /// Shapes: `x` [B, L, …], result as [`Operator::output_shape`].
     ///
     /// Errors: the operator does not apply to the shape of `x`.
+    #[allow(clippy::needless_pass_by_value, reason = "a view is passed as a view, like everywhere else")]
     pub fn apply(&self, x: ArrayViewD<'_, f64>) -> Result<ArrayD<f64>, ObserveError> {
         let shape = self.output_shape(x.shape())?;
         Ok(match self {
             Self::Identity => x.to_owned(),
-            Self::Components(indices) => component::apply(x, indices),
-            Self::EveryNth(n) => every_nth::apply(x, *n),
+            Self::Components(indices) => component::apply(&x, indices),
+            Self::EveryNth(n) => every_nth::apply(&x, *n),
             Self::Compose(operators) => operators.iter().try_fold(x.to_owned(), |x, o| o.apply(x.view()))?,
-            Self::Coarsen(factor) => coarsen::apply(x, shape, *factor),
-            Self::Subsample(n) => subsample::apply(x, shape, *n),
-            Self::Crop { start, .. } => crop::apply(x, shape, *start),
-            Self::Upsample { factor, mode } => upsample::apply(x, shape, *factor, *mode),
-            Self::Vorticity => vorticity::apply(x, shape),
-            Self::Saturate => saturation::apply(x),
+            Self::Coarsen(factor) => coarsen::apply(&x, shape, *factor),
+            Self::Subsample(n) => subsample::apply(&x, shape, *n),
+            Self::Crop { start, .. } => crop::apply(&x, shape, *start),
+            Self::Upsample { factor, mode } => upsample::apply(&x, shape, *factor, *mode),
+            Self::Vorticity => vorticity::apply(&x, shape),
+            Self::Saturate => saturation::apply(&x),
         })
     }
 

@@ -9,6 +9,6 @@ pub(crate) fn emit(g: &mut Graph, x: NodeId) -> NodeId {
     g.div(x, scale)
 }
 
-pub(crate) fn apply(x: ArrayViewD<'_, f64>) -> ArrayD<f64> {
+pub(crate) fn apply(x: &ArrayViewD<'_, f64>) -> ArrayD<f64> {
     x.mapv(|x| x / (1.0 + x.abs()))
 }

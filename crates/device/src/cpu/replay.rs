@@ -2,13 +2,13 @@
 
 use super::prepare::{Addresses, Batch, Compiled, Prepared, Prestage, Worker};
 use rayon::prelude::*;
-use sda_graph::{Place, RunKey, StepKind};
+use sda_graph::{Fused, Place, RunKey, StepKind};
 use sda_kernels::fused::FusedCall;
 use sda_kernels::{Call, Level, cpu, fused};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
-/// Inputs of one step at most: a concatenation's 32, a fused group's far fewer.
-const MAX_INPUTS: usize = 64;
+/// Inputs of one step at most: a concatenation has 32.
+const MAX_INPUTS: usize = Fused::MAX_OPERANDS;
 
 /// A shared pointer to disjoint things: the workers, one a thread.
 struct Shared<T>(*mut T);
@@ -112,7 +112,7 @@ impl Run<'_> {
             }
             Batch::Fused(tasks) => {
                 let work = |&(i, first, rows): &(usize, usize, usize)| {
-                    let me = rayon::current_thread_index().unwrap_or(0);
+                    let me = thread(parallel);
                     // SAFETY: a worker belongs to its thread.
                     let worker = unsafe { workers.at(me) };
                     self.step(&steps[i], &whole(Some((first, rows))), worker, false);
@@ -139,7 +139,7 @@ impl Run<'_> {
         let work = |q: usize| {
             let first = q * block;
             let part = Part { rows: Some((first, block.min(rows - first))), offsets, block: q, task: None };
-            let me = rayon::current_thread_index().unwrap_or(0);
+            let me = thread(parallel);
             // SAFETY: a worker belongs to its thread.
             let worker = unsafe { workers.at(me) };
             steps.iter().for_each(|step| self.step(step, &part, worker, false));
@@ -179,7 +179,7 @@ impl Run<'_> {
             };
             inputs[k] = (base, if row == 0 { len(&input.shape) } else { part.rows.map_or(0, |(_, n)| n) * row });
         }
-        let mut outputs = [(std::ptr::null_mut::<f32>(), 0); 16];
+        let mut outputs = [(std::ptr::null_mut::<f32>(), 0); Fused::MAX_RESULTS];
         assert!(p.step.outputs.len() <= outputs.len(), "a step with {} outputs", p.step.outputs.len());
         for (k, output) in p.step.outputs.iter().enumerate() {
             let row = p.output_rows[k];
@@ -233,6 +233,11 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// The worker of this thread. Without a pool of our own the thread may be any other pool's.
+fn thread(parallel: bool) -> usize {
+    if parallel { rayon::current_thread_index().unwrap_or(0) } else { 0 }
 }
 
 /// Sums partial results in the order of blocks.

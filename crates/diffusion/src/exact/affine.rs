@@ -14,7 +14,14 @@ pub(super) struct Guided {
 
 impl Guided {
     /// ε − σ s with s = Jᵀ Aᵀ (y − A J x) / (σ_y² + γ σ²/μ²) and J = (I − σ E)/μ, for the prior's estimate E x.
-    pub(super) fn new(prior: &Array2<f64>, a: &Array2<f64>, noise_std: f64, gamma: f64, mu: f64, sigma: f64) -> Self {
+    pub(super) fn new(
+        prior: &Array2<f64>,
+        a: &Array2<f64>,
+        noise_std: f64,
+        gamma: f64,
+        mu: f64,
+        sigma: f64,
+    ) -> Self {
         let jacobian = (Array2::<f64>::eye(prior.nrows()) - prior * sigma) / mu;
         let variance = noise_std.powi(2) + gamma * (sigma / mu).powi(2);
         let pull = jacobian.t().dot(&a.t()) * (sigma / variance);

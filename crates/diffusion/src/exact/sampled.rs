@@ -62,7 +62,8 @@ fn assert_affine(got: &ArrayD<f64>, guided: &Guided, x: &ArrayD<f64>, y: &Array1
 #[test]
 fn emitted_guidance_is_the_affine_map() {
     let schedule = Schedule::default();
-    for (length, seen) in [(65, Seen { every: 8, noise_std: 0.05 }), (21, Seen { every: 1, noise_std: 0.25 })] {
+    for (length, seen) in [(65, Seen { every: 8, noise_std: 0.05 }), (21, Seen { every: 1, noise_std: 0.25 })]
+    {
         let x = random(&[3, length, 2], 0);
         let a = seen.operator(length);
         let y: Array1<f64> = random(&[a.nrows()], 1).into_iter().collect();
@@ -160,9 +161,15 @@ fn assert_law(corrections: u32, widening: f64) {
     let x = sampled(corrections, &y);
     let [mean, spread] = chi_squares(&x, &moments.gain.dot(&y), &moments.covariance);
     let n = 2.0 * LENGTH as f64;
-    assert!((mean - 1.0).abs() < 4.0 * (2.0 / n).sqrt(), "χ² of the mean over its degrees of freedom: {mean}");
+    assert!(
+        (mean - 1.0).abs() < 4.0 * (2.0 / n).sqrt(),
+        "χ² of the mean over its degrees of freedom: {mean}"
+    );
     let scatter = (2.0 / (n * (SAMPLES - 1) as f64)).sqrt();
-    assert!((spread - widening).abs() < 4.0 * scatter, "χ² of the spread over its degrees of freedom: {spread}");
+    assert!(
+        (spread - widening).abs() < 4.0 * scatter,
+        "χ² of the spread over its degrees of freedom: {spread}"
+    );
 }
 
 #[test]

@@ -24,13 +24,7 @@ const LEAST_NORM: f64 = 1e-30;
 ///
 /// Shapes: `residual` y − A(x̂) [N, P], result the same.
 /// Source: Chung et al. 2022, arXiv 2209.14687.
-pub(super) fn pull(
-    g: &mut Graph,
-    residual: NodeId,
-    zeta: f64,
-    norm: DpsNorm,
-    time: &TimeNodes,
-) -> NodeId {
+pub(super) fn pull(g: &mut Graph, residual: NodeId, zeta: f64, norm: DpsNorm, time: &TimeNodes) -> NodeId {
     let squared = g.square(residual);
     let misfit = match norm {
         DpsNorm::Sample => g.sum(squared, &[1]),

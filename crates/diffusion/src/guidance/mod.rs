@@ -50,7 +50,9 @@ impl Guidance {
     pub fn check(&self) -> Result<(), DiffusionError> {
         let accept = |x: f64| x >= 0.0 && x.is_finite();
         match *self {
-            Self::Sda { gamma, .. } => check("SDA guidance", "gamma", "finite and not negative", gamma, accept),
+            Self::Sda { gamma, .. } => {
+                check("SDA guidance", "gamma", "finite and not negative", gamma, accept)
+            }
             Self::Dps { zeta, .. } => check("DPS guidance", "zeta", "finite and not negative", zeta, accept),
         }
     }

@@ -12,13 +12,7 @@ use crate::predictor::TimeNodes;
 ///
 /// Shapes: `residual` y − A(x̂) [N, P], result the same.
 /// Source: Rozet & Louppe 2023, arXiv 2306.10574, section 3.2.
-pub(super) fn pull(
-    g: &mut Graph,
-    residual: NodeId,
-    noise_std: f64,
-    gamma: f64,
-    time: &TimeNodes,
-) -> NodeId {
+pub(super) fn pull(g: &mut Graph, residual: NodeId, noise_std: f64, gamma: f64, time: &TimeNodes) -> NodeId {
     let (data, noise) = (g.square(time.mu), g.square(time.sigma));
     let (instrument, spread) = (g.scale(data, noise_std * noise_std), g.scale(noise, gamma));
     let variance = g.add(instrument, spread);

@@ -28,8 +28,7 @@ fn states() -> ArrayD<f64> {
 
 /// First component of every second state.
 fn observation(values: [f64; 2]) -> Observation {
-    let operator =
-        Operator::Compose(vec![Operator::EveryNth(2), Operator::Components(vec![0])]);
+    let operator = Operator::Compose(vec![Operator::EveryNth(2), Operator::Components(vec![0])]);
     let values = ArrayD::from_shape_vec(vec![2, 1], values.to_vec()).unwrap();
     Observation::new(operator, values, 0.1).unwrap()
 }

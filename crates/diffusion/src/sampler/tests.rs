@@ -60,7 +60,8 @@ fn the_same_seed_gives_the_same_bits() {
 #[test]
 fn samples_do_not_depend_on_their_number() {
     let mut executor = Interpreter::<f64>::new();
-    let few = sampler(5, 1).compile(&mut executor, &Gaussian { variance: 2.0 }, &[2, 4, 2], NoiseSource::Drawn);
+    let few =
+        sampler(5, 1).compile(&mut executor, &Gaussian { variance: 2.0 }, &[2, 4, 2], NoiseSource::Drawn);
     let few = finished(few.unwrap().run(&mut executor, 3, go_on).unwrap()).values;
     let many = sample(sampler(5, 1), &Gaussian { variance: 2.0 }, 3).values;
     assert_eq!(few, many.slice_axis(ndarray::Axis(0), (0..2).into()).to_owned());
@@ -181,7 +182,8 @@ fn the_floor_leaves_out_the_last_corrections() {
     let count = |corrector_floor| {
         let sampler = Sampler { corrector_floor, ..sampler(16, 2) };
         let mut executor = Interpreter::<f64>::new();
-        let run = sampler.compile(&mut executor, &Gaussian { variance: 1.0 }, &SHAPE, NoiseSource::Drawn).unwrap();
+        let run =
+            sampler.compile(&mut executor, &Gaussian { variance: 1.0 }, &SHAPE, NoiseSource::Drawn).unwrap();
         (0..16).map(|step| run.corrections(step)).collect::<Vec<_>>()
     };
     assert_eq!(count(0.0), [2; 16]);
@@ -205,6 +207,8 @@ fn settings_out_of_range_are_refused_by_name() {
         assert!(matches!(error, DiffusionError::Setting { field: found, .. } if found == field), "{error}");
     }
     let mut executor = Interpreter::<f64>::new();
-    let run = sampler(2, 0).compile(&mut executor, &Gaussian { variance: 1.0 }, &SHAPE, NoiseSource::Drawn).unwrap();
+    let run = sampler(2, 0)
+        .compile(&mut executor, &Gaussian { variance: 1.0 }, &SHAPE, NoiseSource::Drawn)
+        .unwrap();
     assert!(matches!(run.start_from(&mut executor, &[0.0; 3]), Err(DiffusionError::Length { found: 3, .. })));
 }

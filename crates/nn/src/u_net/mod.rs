@@ -185,14 +185,14 @@ impl UNet {
     }
 
     fn descending(&self, depth: usize, at: usize) -> Block {
-        self.block(format!("network.descent.{depth}.{at}"), depth)
+        self.block(&format!("network.descent.{depth}.{at}"), depth)
     }
 
     fn ascending(&self, depth: usize, at: usize) -> Block {
-        self.block(format!("network.ascent.{}.{at}", self.depths() - 1 - depth), depth)
+        self.block(&format!("network.ascent.{}.{at}", self.depths() - 1 - depth), depth)
     }
 
-    fn block(&self, name: String, depth: usize) -> Block {
+    fn block(&self, name: &str, depth: usize) -> Block {
         let c = self.hidden_channels[depth];
         Block {
             project: Linear::new(format!("{name}.project.0"), self.embedding, c),

@@ -21,7 +21,7 @@ pub(crate) fn emit(g: &mut Graph, x: NodeId, factor: usize) -> NodeId {
     g.reshape(mean, &[b, l, h, w, c])
 }
 
-pub(crate) fn apply(x: ArrayViewD<'_, f64>, shape: Vec<usize>, factor: usize) -> ArrayD<f64> {
+pub(crate) fn apply(x: &ArrayViewD<'_, f64>, shape: Vec<usize>, factor: usize) -> ArrayD<f64> {
     ArrayD::from_shape_fn(shape, |i| {
         let point = |(dy, dx)| x[[i[0], i[1], i[2] * factor + dy, i[3] * factor + dx, i[4]]];
         indices((factor, factor)).into_iter().map(point).sum::<f64>() / (factor * factor) as f64

@@ -23,6 +23,6 @@ pub(crate) fn emit(g: &mut Graph, x: NodeId, start: [usize; 2], size: [usize; 2]
     g.slice(rows, 3, start[1], size[1], 1)
 }
 
-pub(crate) fn apply(x: ArrayViewD<'_, f64>, shape: Vec<usize>, start: [usize; 2]) -> ArrayD<f64> {
+pub(crate) fn apply(x: &ArrayViewD<'_, f64>, shape: Vec<usize>, start: [usize; 2]) -> ArrayD<f64> {
     ArrayD::from_shape_fn(shape, |i| x[[i[0], i[1], i[2] + start[0], i[3] + start[1], i[4]]])
 }

@@ -18,6 +18,6 @@ pub(crate) fn emit(g: &mut Graph, x: NodeId, n: usize) -> NodeId {
     g.slice(rows, 3, 0, w, n)
 }
 
-pub(crate) fn apply(x: ArrayViewD<'_, f64>, shape: Vec<usize>, n: usize) -> ArrayD<f64> {
+pub(crate) fn apply(x: &ArrayViewD<'_, f64>, shape: Vec<usize>, n: usize) -> ArrayD<f64> {
     ArrayD::from_shape_fn(shape, |i| x[[i[0], i[1], i[2] * n, i[3] * n, i[4]]])
 }

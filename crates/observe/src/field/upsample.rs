@@ -77,7 +77,7 @@ pub(super) fn rolled(g: &mut Graph, x: NodeId, axis: usize, by: usize) -> NodeId
 }
 
 pub(crate) fn apply(
-    x: ArrayViewD<'_, f64>,
+    x: &ArrayViewD<'_, f64>,
     shape: Vec<usize>,
     factor: usize,
     mode: Interpolation,

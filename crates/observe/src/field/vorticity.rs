@@ -29,7 +29,7 @@ fn difference(g: &mut Graph, f: NodeId, axis: usize) -> NodeId {
     g.sub(after, before)
 }
 
-pub(crate) fn apply(x: ArrayViewD<'_, f64>, shape: Vec<usize>) -> ArrayD<f64> {
+pub(crate) fn apply(x: &ArrayViewD<'_, f64>, shape: Vec<usize>) -> ArrayD<f64> {
     let (h, w) = (shape[2], shape[3]);
     ArrayD::from_shape_fn(shape, |i| {
         let u = |z: usize| x[[i[0], i[1], i[2], z % w, 0]];
