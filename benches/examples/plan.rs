@@ -4,7 +4,7 @@ use sda_graph::*;
 use sda_nn::*;
 fn main() {
     let which = std::env::args().nth(1).unwrap();
-    let net: Network = serde_json::from_str(if which == "global" {r#"{"UNet": {"channels": 3, "embedding": 32, "hidden_channels": [64], "hidden_blocks": [3], "kernel": 3, "boundary": ["Zero"]}}"#} else {r#"{"ResMlp": {"features": 27, "embedding": 32, "hidden_features": [256, 256, 256, 256, 256]}}"#}).unwrap();
+    let net: Network = serde_json::from_str(if which == "global" {r#"{"UNet": {"channels": 3, "embedding": 32, "hidden_channels": [64], "hidden_blocks": [3], "kernel": 3, "stride": 2, "boundary": ["Zero"]}}"#} else {r#"{"ResMlp": {"features": 27, "embedding": 32, "hidden_features": [256, 256, 256, 256, 256]}}"#}).unwrap();
     let mut g = Graph::new();
     let program = if which == "post" {
         let op = sda_observe::Operator::Compose(vec![sda_observe::Operator::EveryNth(8), sda_observe::Operator::Components(vec![0])]);
@@ -42,5 +42,5 @@ fn main() {
     let h = cpu.compile(&program).unwrap();
     let inputs: Vec<Vec<f32>> = program.graph.inputs().iter().map(|d| vec![0.5; d.shape.iter().product()]).collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(|v| &v[..]).collect();
-    for i in 0..10 { let t = std::time::Instant::now(); cpu.run(h, RunKey{seed:1,step:i}, &inputs).unwrap(); println!("{:?}", t.elapsed()); }
+    for i in 0..std::env::var("N").map_or(10, |n| n.parse().unwrap()) { let t = std::time::Instant::now(); cpu.run(h, RunKey{seed:1,step:i}, &inputs).unwrap(); println!("{:?}", t.elapsed()); }
 }

@@ -82,7 +82,7 @@ fn local_network() -> Network {
 
 fn global_network() -> Network {
     network(
-        r#"{"UNet": {"channels": 3, "embedding": 32, "hidden_channels": [64], "hidden_blocks": [3], "kernel": 3, "boundary": ["Zero"]}}"#,
+        r#"{"UNet": {"channels": 3, "embedding": 32, "hidden_channels": [64], "hidden_blocks": [3], "kernel": 3, "stride": 2, "boundary": ["Zero"]}}"#,
     )
     .expect("the paper's global network")
 }

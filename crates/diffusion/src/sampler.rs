@@ -1,18 +1,20 @@
 //! Predictor–corrector sampling.
 
+mod programs;
+
 use std::ops::ControlFlow;
 
 use ndarray::ArrayD;
 use sda_core::Real;
-use sda_graph::{Declaration, Executor, Graph, Handle, Law, NodeId, Program, RunKey};
-use sda_nn::{TIME_FEATURES, time_features};
+use sda_graph::{Executor, Handle, RunKey};
+use sda_nn::time_features;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DiffusionError, check};
-use crate::predictor::{NoisePredictor, TimeNodes, flat};
+use crate::predictor::NoisePredictor;
 use crate::schedule::Schedule;
-use crate::stream;
 use crate::time_grid::TimeGrid;
+use programs::{corrector_program, predictor_program, start_program};
 
 /// The state that holds the samples x(t), [N, L, …].
 pub const SAMPLE: &str = "sample";
@@ -144,72 +146,6 @@ impl Sampler {
 fn time_inputs<T: Real>(schedule: &Schedule, t: f64) -> [Vec<T>; 3] {
     let features = time_features(t).into_iter().map(T::from_f64).collect();
     [features, vec![T::from_f64(schedule.mu(t))], vec![T::from_f64(schedule.sigma(t))]]
-}
-
-/// Declares the inputs of one time for all samples.
-fn declare_time(g: &mut Graph) -> TimeNodes {
-    TimeNodes {
-        features: g.input(Declaration::shared("features", &[1, TIME_FEATURES])),
-        mu: g.input(Declaration::shared("mu", &[])),
-        sigma: g.input(Declaration::shared("sigma", &[])),
-    }
-}
-
-fn declare_samples(g: &mut Graph, shape: &[usize]) -> [NodeId; 2] {
-    let sample = g.state(Declaration::rows(SAMPLE, shape));
-    [sample, g.state(Declaration::rows(FINITE_STEPS, &[shape[0], 1]))]
-}
-
-/// x ~ N(0, I).
-fn start_program(shape: &[usize]) -> Program {
-    let mut g = Graph::new();
-    declare_samples(&mut g, shape);
-    let noise = g.noise(shape, stream::START, Law::Normal);
-    let zero = g.scalar(0.0);
-    let none = g.broadcast(zero, &[shape[0], 1]);
-    Program::new(g).update(SAMPLE, noise).update(FINITE_STEPS, none)
-}
-
-fn predictor_program(predictor: &dyn NoisePredictor, shape: &[usize]) -> Program {
-    let mut g = Graph::new();
-    let time = declare_time(&mut g);
-    let ratio = g.input(Declaration::shared("ratio", &[]));
-    let gain = g.input(Declaration::shared("gain", &[]));
-    let [x, steps] = declare_samples(&mut g, shape);
-    let noise = predictor.emit(&mut g, x, &time);
-    let (x, noise) = (flat(&mut g, x), flat(&mut g, noise));
-    let (kept, added) = (g.mul(x, ratio), g.mul(noise, gain));
-    let moved = g.add(kept, added);
-    let squared = g.square(moved);
-    let size = g.sum(squared, &[1]);
-    let finite = g.finite(size);
-    let steps = g.add(steps, finite);
-    let moved = g.reshape(moved, shape);
-    Program::new(g).update(SAMPLE, moved).update(FINITE_STEPS, steps)
-}
-
-fn corrector_program(predictor: &dyn NoisePredictor, shape: &[usize], source: NoiseSource) -> Program {
-    let mut g = Graph::new();
-    let time = declare_time(&mut g);
-    let tau = g.input(Declaration::shared("tau", &[]));
-    let z = match source {
-        NoiseSource::Drawn => g.noise(shape, stream::CORRECTION, Law::Normal),
-        NoiseSource::Given => g.input(Declaration::rows("noise", shape)),
-    };
-    let x = g.state(Declaration::rows(SAMPLE, shape));
-    let noise = predictor.emit(&mut g, x, &time);
-    let (x, noise, z) = (flat(&mut g, x), flat(&mut g, noise), flat(&mut g, z));
-    let squared = g.square(noise);
-    let mean = g.mean(squared, &[1]);
-    let delta = g.div(tau, mean);
-    let twice = g.scale(delta, 2.0);
-    let spread = g.sqrt(twice);
-    let (drift, kick) = (g.mul(noise, delta), g.mul(z, spread));
-    let step = g.add(drift, kick);
-    let step = g.mul(step, time.sigma);
-    let moved = g.sub(x, step);
-    let moved = g.reshape(moved, shape);
-    Program::new(g).update(SAMPLE, moved)
 }
 
 /// A sampler planned on one executor, for one shape and one predictor.

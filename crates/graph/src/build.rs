@@ -182,6 +182,10 @@ impl Graph {
         if axes.iter().copied().eq(0..from.len()) {
             return x;
         }
+        if let Op::Permute { axes: inner } = self.node(x).op.clone() {
+            let both: Vec<usize> = axes.iter().map(|&a| inner[a]).collect();
+            return self.permute(self.node(x).inputs[0], &both);
+        }
         let shape = axes.iter().map(|&a| from[a]).collect();
         self.push(Op::Permute { axes: axes.to_vec() }, vec![x], shape)
     }

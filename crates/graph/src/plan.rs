@@ -606,7 +606,7 @@ impl<'a> Placement<'a> {
 }
 
 /// Local slots of one block: they must stay in the second-level cache beside the weights.
-const TARGET_BYTES: usize = 768 * 1024;
+const TARGET_BYTES: usize = 4096 * 1024;
 
 /// Whether a step reads an array strip by strip where it writes, so that its output may take the array's place.
 fn reads_in_place(raw: &Raw, n: NodeId) -> bool {

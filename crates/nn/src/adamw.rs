@@ -167,18 +167,13 @@ impl AdamW {
         [(parameter, old, new), (first, m, new_m), (second, v, new_v)]
     }
 
-    /// min(1, clip/(‖g‖ + 1e-6)), and whether ‖g‖² is finite, over all gradients.
+    /// min(1, clip/(‖g‖ + 1e-6)), and whether all gradients are finite.
+    ///
+    /// The second is told by their plain sum, which shares no node with the update: the update then stays one pass
+    /// over memory, with the squares made where they are used.
     fn guard(&self, g: &mut Graph, gradients: &[(String, NodeId)]) -> Guard {
-        if self.clip_norm.is_none() && !self.skip_non_finite {
-            return Guard { scale: None, finite: None };
-        }
-        let mut total = g.scalar(0.0);
-        for (_, gradient) in gradients {
-            let square = g.square(*gradient);
-            let sum = g.sum_all(square);
-            total = g.add(total, sum);
-        }
         let scale = self.clip_norm.map(|clip| {
+            let total = total(g, gradients, Graph::square);
             let norm = g.sqrt(total);
             let norm = g.offset(norm, CLIP_EPSILON);
             let inverse = g.recip(norm);
@@ -186,9 +181,23 @@ impl AdamW {
             let one = g.scalar(1.0);
             g.min(ratio, one)
         });
-        let finite = self.skip_non_finite.then(|| g.finite(total));
+        let finite = self.skip_non_finite.then(|| {
+            let total = total(g, gradients, |_, gradient| gradient);
+            g.finite(total)
+        });
         Guard { scale, finite }
     }
+}
+
+/// The sum of a function of all gradients.
+fn total(g: &mut Graph, gradients: &[(String, NodeId)], of: impl Fn(&mut Graph, NodeId) -> NodeId) -> NodeId {
+    let mut total = g.scalar(0.0);
+    for (_, gradient) in gradients {
+        let value = of(g, *gradient);
+        let sum = g.sum_all(value);
+        total = g.add(total, sum);
+    }
+    total
 }
 
 #[cfg(test)]

@@ -75,8 +75,7 @@ impl<'c> Report<'c> {
         }
         let error = distance(got, want);
         self.worst = self.worst.max(error / tolerance);
-        // Worded so that NaN exceeds.
-        if !(error <= tolerance) {
+        if error.is_nan() || error > tolerance {
             self.excesses.push(Excess { name: name.into(), error, tolerance });
         }
     }
@@ -95,7 +94,7 @@ impl<'c> Report<'c> {
                 (a.shape() == b.shape()).then(|| distance(b, a))
             };
             let effect = rounded.iter().filter_map(effect).fold(0.0, f64::max);
-            !(excess.error <= excess.tolerance + ROUNDING_FACTOR * effect)
+            excess.error.is_nan() || excess.error > excess.tolerance + ROUNDING_FACTOR * effect
         });
     }
 

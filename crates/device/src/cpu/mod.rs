@@ -7,6 +7,8 @@
 
 mod prepare;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use prepare::Compiled;

@@ -27,9 +27,9 @@ const TOLERANCE: f64 = 0.55;
 /// Bias, spread and W2 as printed, so that their last digits carry the tolerance.
 type Row = (Seen, u32, [&'static str; 3]);
 
-fn check(order: Option<usize>, rows: [Row; 4]) {
+fn check(order: Option<usize>, rows: &[Row; 4]) {
     let whole = covariance(LENGTH);
-    for (seen, corrections, want) in rows {
+    for &(seen, corrections, want) in rows {
         let exact = ExactPosterior::new(LENGTH, seen);
         let over = Expectation::Over(exact.observation_covariance.clone());
         let prior = |mu, sigma| match order {
@@ -51,7 +51,7 @@ fn check(order: Option<usize>, rows: [Row; 4]) {
 fn whole_trajectory_score() {
     check(
         None,
-        [
+        &[
             (LO, 0, [".142", ".815", ".0554"]),
             (LO, 1, [".129", ".924", ".0316"]),
             (HI, 0, [".317", ".749", ".0861"]),
@@ -64,7 +64,7 @@ fn whole_trajectory_score() {
 fn composed_score_of_order_2() {
     check(
         Some(2),
-        [
+        &[
             (LO, 0, ["3.40", "3.47", ".778"]),
             (LO, 1, ["2.11", "2.38", ".469"]),
             (HI, 0, ["2.46", "2.78", ".545"]),
@@ -77,7 +77,7 @@ fn composed_score_of_order_2() {
 fn composed_score_of_order_4() {
     check(
         Some(4),
-        [
+        &[
             (LO, 0, ["1.58", "2.58", ".425"]),
             (LO, 1, [".33", "1.37", ".106"]),
             (HI, 0, [".85", "1.86", ".252"]),

@@ -1,9 +1,12 @@
 use ndarray::Array1;
 use proptest::prelude::*;
 use sda_core::Stream;
+use sda_graph::{Graph, NodeId};
 use sda_kernels::Interpreter;
 
 use super::*;
+use crate::predictor::TimeNodes;
+use crate::stream;
 
 /// The exact estimate for data N(0, variance): ε = σ x / (μ² variance + σ²).
 struct Gaussian {
@@ -211,4 +214,45 @@ fn settings_out_of_range_are_refused_by_name() {
         .compile(&mut executor, &Gaussian { variance: 1.0 }, &SHAPE, NoiseSource::Drawn)
         .unwrap();
     assert!(matches!(run.start_from(&mut executor, &[0.0; 3]), Err(DiffusionError::Length { found: 3, .. })));
+}
+
+#[test]
+fn all_that_grows_with_the_samples_is_one_region_of_rows() {
+    use sda_graph::{Plan, PlanOptions, Stage};
+    use sda_nn::{Activation, Network, ResMlp};
+    use sda_observe::{Observation, Operator};
+
+    let hidden_features = vec![16, 16];
+    let (features, embedding, activation) = (5 * 3, 8, Activation::SiLU);
+    let network = Network::ResMlp(ResMlp { features, embedding, hidden_features, activation });
+    let operator = Operator::Compose(vec![Operator::EveryNth(4), Operator::Components(vec![0])]);
+    let observation = Observation::new(operator, ArrayD::zeros(vec![4, 1]), 0.1).unwrap();
+    let posterior = crate::Posterior {
+        prior: crate::GlobalScore::new(network).local(2, 2),
+        observation,
+        guidance: crate::Guidance::Sda { gamma: 1e-2, detach: false },
+    };
+    let shape = [37, 14, 3];
+    let programs =
+        [predictor_program(&posterior, &shape), corrector_program(&posterior, &shape, NoiseSource::Drawn)];
+    for program in programs {
+        let plan = Plan::new(&program, PlanOptions::default());
+        let mut regions = 0;
+        for stage in &plan.stages {
+            match stage {
+                Stage::Rows { rows, .. } => {
+                    assert_eq!(*rows, 37);
+                    regions += 1;
+                }
+                // 37 is prime, and no axis of the network has it.
+                Stage::Global(steps) => {
+                    let outputs = steps.iter().flat_map(|step| &step.outputs);
+                    let grows = |shape: &[usize]| shape.iter().product::<usize>().is_multiple_of(37);
+                    let grown: Vec<_> = outputs.filter(|output| grows(&output.shape)).collect();
+                    assert!(grown.is_empty(), "{grown:?}");
+                }
+            }
+        }
+        assert_eq!(regions, 1);
+    }
 }

@@ -109,25 +109,16 @@ impl Strip<'_> {
     #[inline(always)]
     fn execute<const FMA: bool>(&self, instruction: &Instruction) {
         let target = self.write(instruction.target);
-        let argument = |i: usize| self.read(instruction.arguments[i]);
+        let arguments = &instruction.arguments;
         match instruction.operation {
             Operation::Load(i) => self.load(i, target, self.fused.is_full(instruction.target)),
-            Operation::Unary(op) => unary::<FMA>(op, argument(0), target),
-            Operation::Binary(op) => binary(op, argument(0), argument(1), target),
-            Operation::Select => select(argument(0), argument(1), argument(2), target),
-            Operation::Expand => {
-                for (r, row) in target.chunks_exact_mut(self.fused.cols).enumerate() {
-                    row.fill(argument(0).at(r));
-                }
+            Operation::Unary(op) => unary::<FMA>(op, self.read(arguments[0]), target),
+            Operation::Binary(op) => binary(op, self.read(arguments[0]), self.read(arguments[1]), target),
+            Operation::Select => {
+                select(self.read(arguments[0]), self.read(arguments[1]), self.read(arguments[2]), target);
             }
-            Operation::SumColumns => match argument(0) {
-                Argument::Number(c) => target.fill(c * self.fused.cols as f32),
-                Argument::Strip(x) => {
-                    for (y, row) in target.iter_mut().zip(x.chunks_exact(self.fused.cols)) {
-                        *y = sum(row);
-                    }
-                }
-            },
+            Operation::Expand => expand(self.read(arguments[0]), self.fused.cols, target),
+            Operation::SumColumns => sum_columns(self.read(arguments[0]), self.fused.cols, target),
         }
     }
 }
@@ -153,11 +144,16 @@ unsafe fn run<const FMA: bool>(call: FusedCall<'_>) {
         row: call.first_row,
         rows: strip_rows(fused).min(call.rows),
     };
-    fused.prologue.iter().for_each(|i| strip.execute::<FMA>(i));
+    // Loops, not iterators, for the reason given at the macros below.
+    for instruction in &fused.prologue {
+        strip.execute::<FMA>(instruction);
+    }
     let end = call.first_row + call.rows;
     while strip.row < end {
         strip.rows = strip.strip_rows.min(end - strip.row);
-        fused.body.iter().for_each(|i| strip.execute::<FMA>(i));
+        for instruction in &fused.body {
+            strip.execute::<FMA>(instruction);
+        }
         for (result, (pointer, _)) in fused.results.iter().zip(call.outputs) {
             let per_row = strip.width(*result).max(1) / strip.rows;
             let len = strip.rows * per_row;
@@ -175,79 +171,182 @@ unsafe fn run<const FMA: bool>(call: FusedCall<'_>) {
     }
 }
 
-/// 16 partial sums, added at the end.
-#[inline(always)]
-fn sum(x: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut lanes = [0f32; LANES];
-    let mut chunks = x.chunks_exact(LANES);
-    for chunk in &mut chunks {
-        for (l, x) in lanes.iter_mut().zip(chunk) {
-            *l += x;
+// The loops below are written out by macros: an iterator's or a closure's code would be compiled on its own, without
+// the vector instructions of the function that it ends up in.
+
+/// Each value of `$y` from one argument.
+macro_rules! map {
+    ($x:expr, $y:expr, |$v:ident| $body:expr) => {{
+        let y: &mut [f32] = $y;
+        let n = y.len();
+        let mut i = 0;
+        match $x {
+            Argument::Strip(x) => {
+                let x = &x[..n];
+                while i < n {
+                    let $v = x[i];
+                    y[i] = $body;
+                    i += 1;
+                }
+            }
+            Argument::Number($v) => {
+                let value = $body;
+                while i < n {
+                    y[i] = value;
+                    i += 1;
+                }
+            }
         }
-    }
-    let mut rest = 0.0;
-    for x in chunks.remainder() {
-        rest += x;
-    }
-    lanes.iter().sum::<f32>() + rest
+    }};
 }
 
-#[inline(always)]
-fn map(x: Argument<'_>, y: &mut [f32], f: impl Fn(f32) -> f32) {
-    match x {
-        Argument::Strip(x) => y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
-        Argument::Number(c) => y.fill(f(c)),
-    }
+/// Each value of `$y` from two arguments.
+macro_rules! zip {
+    ($a:expr, $b:expr, $y:expr, |$u:ident, $v:ident| $body:expr) => {{
+        let y: &mut [f32] = $y;
+        let n = y.len();
+        let mut i = 0;
+        match ($a, $b) {
+            (Argument::Strip(a), Argument::Strip(b)) => {
+                let (a, b) = (&a[..n], &b[..n]);
+                while i < n {
+                    let ($u, $v) = (a[i], b[i]);
+                    y[i] = $body;
+                    i += 1;
+                }
+            }
+            (Argument::Strip(a), Argument::Number($v)) => {
+                let a = &a[..n];
+                while i < n {
+                    let $u = a[i];
+                    y[i] = $body;
+                    i += 1;
+                }
+            }
+            (Argument::Number($u), Argument::Strip(b)) => {
+                let b = &b[..n];
+                while i < n {
+                    let $v = b[i];
+                    y[i] = $body;
+                    i += 1;
+                }
+            }
+            (Argument::Number($u), Argument::Number($v)) => {
+                let value = $body;
+                while i < n {
+                    y[i] = value;
+                    i += 1;
+                }
+            }
+        }
+    }};
 }
 
 #[inline(always)]
 fn unary<const FMA: bool>(op: Unary, x: Argument<'_>, y: &mut [f32]) {
     match op {
-        Unary::Neg => map(x, y, |x| -x),
-        Unary::Abs => map(x, y, f32::abs),
-        Unary::Sign => map(x, y, |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x * 0.0 }),
-        Unary::Exp => map(x, y, exp::<FMA>),
-        Unary::Ln => map(x, y, f32::ln),
-        Unary::Sqrt => map(x, y, f32::sqrt),
-        Unary::Recip => map(x, y, |x| 1.0 / x),
-        Unary::Sin => map(x, y, f32::sin),
-        Unary::Cos => map(x, y, f32::cos),
-        Unary::Tanh => map(x, y, tanh::<FMA>),
-        Unary::Sigmoid => map(x, y, sigmoid::<FMA>),
-        Unary::Erf => map(x, y, erf::<FMA>),
-        Unary::Finite => map(x, y, |x| if x.is_finite() { 1.0 } else { 0.0 }),
-    }
-}
-
-#[inline(always)]
-fn zip(a: Argument<'_>, b: Argument<'_>, y: &mut [f32], f: impl Fn(f32, f32) -> f32) {
-    match (a, b) {
-        (Argument::Strip(a), Argument::Strip(b)) => {
-            y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = f(*a, *b));
-        }
-        (Argument::Strip(a), Argument::Number(b)) => y.iter_mut().zip(a).for_each(|(y, a)| *y = f(*a, b)),
-        (Argument::Number(a), Argument::Strip(b)) => y.iter_mut().zip(b).for_each(|(y, b)| *y = f(a, *b)),
-        (Argument::Number(a), Argument::Number(b)) => y.fill(f(a, b)),
+        Unary::Neg => map!(x, y, |x| -x),
+        Unary::Abs => map!(x, y, |x| x.abs()),
+        Unary::Sign => map!(x, y, |x| {
+            let rest = if x < 0.0 { -1.0 } else { x * 0.0 };
+            if x > 0.0 { 1.0 } else { rest }
+        }),
+        Unary::Exp => map!(x, y, |x| exp::<FMA>(x)),
+        Unary::Ln => map!(x, y, |x| x.ln()),
+        Unary::Sqrt => map!(x, y, |x| x.sqrt()),
+        Unary::Recip => map!(x, y, |x| 1.0 / x),
+        Unary::Sin => map!(x, y, |x| x.sin()),
+        Unary::Cos => map!(x, y, |x| x.cos()),
+        Unary::Tanh => map!(x, y, |x| tanh::<FMA>(x)),
+        Unary::Sigmoid => map!(x, y, |x| sigmoid::<FMA>(x)),
+        Unary::Erf => map!(x, y, |x| erf::<FMA>(x)),
+        Unary::Finite => map!(x, y, |x| if x.is_finite() { 1.0 } else { 0.0 }),
     }
 }
 
 #[inline(always)]
 fn binary(op: Binary, a: Argument<'_>, b: Argument<'_>, y: &mut [f32]) {
     match op {
-        Binary::Add => zip(a, b, y, |a, b| a + b),
-        Binary::Sub => zip(a, b, y, |a, b| a - b),
-        Binary::Mul => zip(a, b, y, |a, b| a * b),
-        Binary::Div => zip(a, b, y, |a, b| a / b),
-        Binary::Max => zip(a, b, y, |a, b| if a < b || b.is_nan() { b } else { a }),
-        Binary::Min => zip(a, b, y, |a, b| if b < a || b.is_nan() { b } else { a }),
-        Binary::Less => zip(a, b, y, |a, b| if a < b { 1.0 } else { 0.0 }),
+        Binary::Add => zip!(a, b, y, |a, b| a + b),
+        Binary::Sub => zip!(a, b, y, |a, b| a - b),
+        Binary::Mul => zip!(a, b, y, |a, b| a * b),
+        Binary::Div => zip!(a, b, y, |a, b| a / b),
+        Binary::Max => zip!(a, b, y, |a, b| if a < b || b.is_nan() { b } else { a }),
+        Binary::Min => zip!(a, b, y, |a, b| if b < a || b.is_nan() { b } else { a }),
+        Binary::Less => zip!(a, b, y, |a, b| if a < b { 1.0 } else { 0.0 }),
     }
 }
 
 #[inline(always)]
 fn select(c: Argument<'_>, a: Argument<'_>, b: Argument<'_>, y: &mut [f32]) {
-    for (i, y) in y.iter_mut().enumerate() {
-        *y = if c.at(i) == 0.0 { b.at(i) } else { a.at(i) };
+    let n = y.len();
+    let mut i = 0;
+    if let (Argument::Strip(c), Argument::Strip(a), Argument::Strip(b)) = (c, a, b) {
+        let (c, a, b) = (&c[..n], &a[..n], &b[..n]);
+        while i < n {
+            // Both are read first, so that this is a blend and not a choice of addresses.
+            let (yes, no) = (a[i], b[i]);
+            y[i] = if c[i] == 0.0 { no } else { yes };
+            i += 1;
+        }
+        return;
     }
+    while i < n {
+        y[i] = if c.at(i) == 0.0 { b.at(i) } else { a.at(i) };
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn expand(x: Argument<'_>, cols: usize, y: &mut [f32]) {
+    let rows = y.len() / cols;
+    let mut r = 0;
+    while r < rows {
+        y[r * cols..(r + 1) * cols].fill(x.at(r));
+        r += 1;
+    }
+}
+
+#[inline(always)]
+fn sum_columns(x: Argument<'_>, cols: usize, y: &mut [f32]) {
+    match x {
+        Argument::Number(c) => y.fill(c * cols as f32),
+        Argument::Strip(x) => {
+            let rows = y.len();
+            let mut r = 0;
+            while r < rows {
+                y[r] = sum(&x[r * cols..(r + 1) * cols]);
+                r += 1;
+            }
+        }
+    }
+}
+
+/// 16 partial sums, added at the end.
+#[inline(always)]
+fn sum(x: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut lanes = [0f32; LANES];
+    let whole = x.len() / LANES * LANES;
+    let mut at = 0;
+    while at < whole {
+        let chunk = &x[at..at + LANES];
+        let mut l = 0;
+        while l < LANES {
+            lanes[l] += chunk[l];
+            l += 1;
+        }
+        at += LANES;
+    }
+    let mut total = 0.0;
+    let mut l = 0;
+    while l < LANES {
+        total += lanes[l];
+        l += 1;
+    }
+    while at < x.len() {
+        total += x[at];
+        at += 1;
+    }
+    total
 }

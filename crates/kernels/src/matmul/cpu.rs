@@ -1,5 +1,7 @@
 use super::Product;
-use crate::Call;
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
+use crate::{Call, Level};
 
 pub(crate) fn cpu(ta: bool, tb: bool, call: Call<'_, f32>, parallel: bool) {
     let p = Product::new(ta, tb, call.shapes);
@@ -38,6 +40,15 @@ pub(crate) fn sgemm(
     assert!((m - 1) * sa.0 + (k - 1) * sa.1 < a.len(), "A {m}×{k} {sa:?} beyond {}", a.len());
     assert!((k - 1) * sb.0 + (n - 1) * sb.1 < b.len(), "B {k}×{n} {sb:?} beyond {}", b.len());
     assert!((m - 1) * row + n - 1 < c.len() && (m == 1 || row >= n), "C {m}×{n} by {row} beyond {}", c.len());
+    #[cfg(target_arch = "x86_64")]
+    if (sb.1 == 1 || n == 1) && Level::detect() == Level::Avx512 {
+        let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+        let whole = avx512::Tiles { m, k, n, a, sa, b, sb: sb.0, c, sc: row, accumulate };
+        // SAFETY: the asserts above keep every element inside its slice; Rust's borrow of `c` keeps it apart from A and
+        // B; the machine has been asked.
+        unsafe { avx512::run_parallel(whole, parallel) };
+        return;
+    }
     let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     // SAFETY: the asserts above keep every element inside its slice; C's rows do not overlap, and Rust's borrow of
     // `c` keeps it apart from A and B.

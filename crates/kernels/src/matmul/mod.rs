@@ -1,7 +1,10 @@
 //! C = op(A) op(B), rank 2 or batched rank 3.
 //!
-//! Exactness: a reduction of length K. Order: the matrix library's, which does not depend on the number of threads.
+//! Exactness: a reduction of length K. Order: along K for each element with AVX-512 (where B's columns are adjacent),
+//! else the matrix library's; neither depends on the number of threads.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub(crate) mod cases;
 pub(crate) mod cpu;
 pub(crate) mod reference;

@@ -1,0 +1,8 @@
+//! The executor against the interpreter and against itself.
+
+mod allocation;
+mod random_programs;
+mod runs;
+mod store;
+mod threads;
+mod training;
