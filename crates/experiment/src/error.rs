@@ -17,7 +17,7 @@ pub enum ExperimentError {
         source: std::io::Error,
     },
     /// No experiment of this name.
-    #[error("find experiment «{name}» in {}: no file begins with it; near are {}", folder.display(), near.join(", "))]
+    #[error("find experiment «{name}» in {}: no file begins with it; {}", folder.display(), near_matches(near))]
     Unknown {
         /// Name asked for.
         name: String,
@@ -61,7 +61,7 @@ pub enum ExperimentError {
         reason: String,
     },
     /// No such tier.
-    #[error("choose tier «{tier}» of {}: it has {}", path.display(), known.join(", "))]
+    #[error("choose tier «{tier}» of {}: it has {}", path.display(), if known.is_empty() { "no tiers".into() } else { known.join(", ") })]
     Tier {
         /// The experiment file.
         path: PathBuf,
@@ -111,6 +111,10 @@ impl fmt::Display for Problem {
 
 fn list(problems: &[Problem]) -> String {
     problems.iter().map(|p| format!("\n  {p}")).collect()
+}
+
+fn near_matches(near: &[String]) -> String {
+    if near.is_empty() { "the folder holds no .ron file".into() } else { format!("near are {}", near.join(", ")) }
 }
 
 impl ExperimentError {

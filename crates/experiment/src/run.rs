@@ -94,16 +94,14 @@ impl Run {
             .num_threads(self.threads)
             .build()
             .map_err(ExperimentError::stage("start the threads"))?;
-        // The host's own loops use the caller's pool, so that --threads holds for them too.
-        let report = pool.install(|| {
-            let store = stages::simulate::simulate(self)?;
-            let model = stages::train::train(self, &store)?;
-            let observed = stages::observe::observe(self, &store)?;
-            let references = stages::reference::reference(self, &observed)?;
-            let samples = stages::assimilate::assimilate(self, &model, &observed)?;
-            let scores = stages::evaluate::evaluate(self, &observed, &references, &samples)?;
-            stages::report::report(self, &model, &observed, &references, &samples, &scores)
-        })?;
+        // The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.
+        let store = pool.install(|| stages::simulate::simulate(self))?;
+        let model = stages::train::train(self, &store)?;
+        let observed = stages::observe::observe(self, &store)?;
+        let references = pool.install(|| stages::reference::reference(self, &observed))?;
+        let samples = stages::assimilate::assimilate(self, &model, &observed)?;
+        let scores = pool.install(|| stages::evaluate::evaluate(self, &observed, &references, &samples))?;
+        let report = stages::report::report(self, &model, &observed, &references, &samples, &scores)?;
         Ok(Outcome { report, folder: self.folder.clone() })
     }
 

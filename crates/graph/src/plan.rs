@@ -419,7 +419,8 @@ impl<'a> Placement<'a> {
                     copied_leaves.insert(source, Place::Full(slot));
                 }
                 for &o in &self.raw[i].outputs {
-                    if !self.places.contains_key(&o) && !(is_rows && self.is_local(o, i, s)) {
+                    let placed = self.places.contains_key(&o) || is_rows && self.is_local(o, i, s);
+                    if !placed {
                         let slot = self.full.take(self.len(o));
                         self.places.insert(o, Place::Full(slot));
                         alive.push((self.last_stage(o, s), o));

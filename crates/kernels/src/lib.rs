@@ -4,6 +4,11 @@
 //! of the planner's elementwise groups; [`catalogue`] lists every kernel with its cases and its exactness class.
 //! [`Interpreter`] is the reference as an executor.
 
+// A call's output is written through it, so a kernel takes the call and not a reference to it.
+#![allow(clippy::needless_pass_by_value)]
+// Vector instructions are enabled on the outermost function of a kernel; what is not inlined there is compiled without.
+#![allow(clippy::inline_always)]
+
 pub mod broadcast;
 mod call;
 pub mod catalogue;

@@ -1,6 +1,6 @@
 //! A plan with its memory, ready to be replayed.
 
-use sda_graph::{Access, Place, Plan, PlanOptions, Program, Stage, Step, StepKind};
+use sda_graph::{Access, Op, Place, Plan, PlanOptions, Program, Stage, Step, StepKind};
 use sda_kernels::{fused, scratch_len};
 
 /// Shapes of a step's arrays for one number of rows in a block.
@@ -25,15 +25,24 @@ pub(super) struct Prepared {
     pub(super) partial: Option<usize>,
 }
 
-/// Steps of a global stage that may run at the same time, cut into tasks (step, first row, rows).
+/// Steps of a global stage that run at the same time.
 pub(super) enum Batch {
-    Fused(Vec<(usize, usize, usize)>),
-    Op(usize),
+    /// Steps that touch each other's memory nowhere, cut into tasks (step, first row, rows); an op is one task.
+    Tasks(Vec<(usize, usize, usize)>),
+    /// One op that shares its work among the threads itself.
+    Alone(usize),
 }
 
 pub(super) enum Prestage {
     Global { steps: Vec<Prepared>, batches: Vec<Batch> },
-    Rows { rows: usize, block: usize, steps: Vec<Prepared>, offsets: Vec<usize> },
+    Rows {
+        rows: usize,
+        block: usize,
+        steps: Vec<Prepared>,
+        offsets: Vec<usize>,
+        /// Sums of partial results, cut into tasks (step, first number, numbers).
+        sums: Vec<(usize, usize, usize)>,
+    },
 }
 
 /// One thread's memory.
@@ -137,8 +146,14 @@ fn prepare(stage: &Stage, partials: &mut Vec<Vec<f32>>) -> Prestage {
         }
         Stage::Rows { rows, block, steps, local } => {
             let offsets = (0..local.len()).map(|i| block * local[..i].iter().sum::<usize>()).collect();
-            let steps = steps.iter().map(|s| prepare_step(s, Some((*rows, *block)), partials)).collect();
-            Prestage::Rows { rows: *rows, block: *block, steps, offsets }
+            let steps: Vec<Prepared> =
+                steps.iter().map(|s| prepare_step(s, Some((*rows, *block)), partials)).collect();
+            let sums = steps.iter().enumerate().filter(|(_, p)| p.partial.is_some()).flat_map(|(i, p)| {
+                let len: usize = p.step.outputs[0].shape.iter().product();
+                (0..len).step_by(TASK).map(move |first| (i, first, TASK.min(len - first)))
+            });
+            let sums = sums.collect();
+            Prestage::Rows { rows: *rows, block: *block, steps, offsets, sums }
         }
     }
 }
@@ -174,29 +189,33 @@ fn prepare_step(step: &Step, rows: Option<(usize, usize)>, partials: &mut Vec<Ve
     Prepared { step: step.clone(), shapes, input_rows, output_rows, block, lead, partial }
 }
 
-/// Neighbouring fused steps that touch each other's memory nowhere become one batch.
+/// Neighbouring steps that touch each other's memory nowhere become one batch.
 fn batches(steps: &[Prepared]) -> Vec<Batch> {
     let mut out: Vec<Batch> = Vec::new();
     let (mut read, mut written): (Vec<Place>, Vec<Place>) = (Vec::new(), Vec::new());
     for (i, p) in steps.iter().enumerate() {
-        let StepKind::Fused(fused) = &p.step.kind else {
-            out.push(Batch::Op(i));
-            (read, written) = (Vec::new(), Vec::new());
+        if let StepKind::Op(Op::MatMul { .. } | Op::Conv(..)) = p.step.kind {
+            out.push(Batch::Alone(i));
             continue;
-        };
+        }
         let inputs: Vec<Place> = p.step.inputs.iter().map(|x| x.place).collect();
         let outputs: Vec<Place> = p.step.outputs.iter().map(|x| x.place).collect();
         let apart = inputs.iter().all(|x| !written.contains(x))
             && outputs.iter().all(|x| !written.contains(x) && !read.contains(x));
-        if !apart || !matches!(out.last(), Some(Batch::Fused(_))) {
-            out.push(Batch::Fused(Vec::new()));
+        if !apart || !matches!(out.last(), Some(Batch::Tasks(_))) {
+            out.push(Batch::Tasks(Vec::new()));
             (read, written) = (Vec::new(), Vec::new());
         }
         read.extend(inputs);
         written.extend(outputs);
-        let rows = (TASK / fused.cols.max(1)).max(1);
-        if let Some(Batch::Fused(tasks)) = out.last_mut() {
-            tasks.extend((0..fused.rows).step_by(rows).map(|r| (i, r, rows.min(fused.rows - r))));
+        if let Some(Batch::Tasks(tasks)) = out.last_mut() {
+            match &p.step.kind {
+                StepKind::Fused(fused) => {
+                    let rows = (TASK / fused.cols.max(1)).max(1);
+                    tasks.extend((0..fused.rows).step_by(rows).map(|r| (i, r, rows.min(fused.rows - r))));
+                }
+                StepKind::Op(_) => tasks.push((i, 0, 0)),
+            }
         }
     }
     out

@@ -65,8 +65,9 @@ impl Compiled {
                 Prestage::Global { steps, batches } => {
                     batches.iter().for_each(|b| run.batch(steps, b, workers, pool.is_some()));
                 }
-                Prestage::Rows { rows, block, steps, offsets } => {
+                Prestage::Rows { rows, block, steps, offsets, sums } => {
                     run.rows(*rows, *block, steps, offsets, workers, pool.is_some());
+                    run.add_partials(rows.div_ceil(*block), steps, sums, pool.is_some());
                 }
             }
         }
@@ -105,12 +106,12 @@ impl Run<'_> {
     fn batch(&self, steps: &[Prepared], batch: &Batch, workers: Shared<Worker>, parallel: bool) {
         let whole = |task| Part { rows: None, offsets: &[], block: 0, task };
         match batch {
-            Batch::Op(i) => {
+            Batch::Alone(i) => {
                 // SAFETY: no other thread runs now.
                 let worker = unsafe { workers.at(0) };
                 self.step(&steps[*i], &whole(None), worker, parallel);
             }
-            Batch::Fused(tasks) => {
+            Batch::Tasks(tasks) => {
                 let work = |&(i, first, rows): &(usize, usize, usize)| {
                     let me = thread(parallel);
                     // SAFETY: a worker belongs to its thread.
@@ -149,15 +150,28 @@ impl Run<'_> {
         } else {
             (0..blocks).for_each(work);
         }
-        for p in steps {
-            let Some(partial) = p.partial else { continue };
-            let len = p.step.outputs[0].shape.iter().product();
+    }
+
+    /// Sums the blocks' partial results, in the order of blocks.
+    fn add_partials(&self, blocks: usize, steps: &[Prepared], sums: &[(usize, usize, usize)], parallel: bool) {
+        let work = |&(i, first, n): &(usize, usize, usize)| {
+            let (p, len) = (&steps[i], steps[i].step.outputs[0].shape.iter().product::<usize>());
+            let Some(partial) = p.partial else { return };
             let target = self.target(p.step.outputs[0].place, &[], std::ptr::null_mut());
-            // SAFETY: the output holds `len` numbers and the partial results `blocks` times as many; blocks are done.
+            // SAFETY: the output holds `len` numbers and the partial results `blocks` times as many; blocks are done,
+            // and each task has its own part of the output.
             let (output, partial) = unsafe {
-                (from_raw_parts_mut(target, len), from_raw_parts(self.addresses.partials[partial], blocks * len))
+                (from_raw_parts_mut(target.add(first), n), from_raw_parts(self.addresses.partials[partial], blocks * len))
             };
-            add_partials(partial, output, parallel);
+            output.copy_from_slice(&partial[first..first + n]);
+            for block in partial.chunks_exact(len).skip(1) {
+                output.iter_mut().zip(&block[first..]).for_each(|(o, p)| *o += p);
+            }
+        };
+        if parallel && sums.len() > 1 {
+            sums.par_iter().for_each(work);
+        } else {
+            sums.iter().for_each(work);
         }
     }
 
@@ -239,23 +253,3 @@ impl Run<'_> {
 fn thread(parallel: bool) -> usize {
     if parallel { rayon::current_thread_index().unwrap_or(0) } else { 0 }
 }
-
-/// Sums partial results in the order of blocks.
-fn add_partials(partial: &[f32], output: &mut [f32], parallel: bool) {
-    let len = output.len();
-    let add = |(chunk, out): (usize, &mut [f32])| {
-        let at = chunk * CHUNK;
-        out.copy_from_slice(&partial[at..at + out.len()]);
-        for block in partial.chunks_exact(len).skip(1) {
-            out.iter_mut().zip(&block[at..]).for_each(|(o, p)| *o += p);
-        }
-    };
-    if parallel && len > CHUNK {
-        output.par_chunks_mut(CHUNK).enumerate().for_each(add);
-    } else {
-        output.chunks_mut(CHUNK).enumerate().for_each(add);
-    }
-}
-
-/// Numbers of a partial result that one task sums.
-const CHUNK: usize = 1 << 14;

@@ -101,7 +101,6 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
     let mut experiment: Experiment = parse(&text, path)?;
     experiment.tier = tier.map(str::to_owned);
     experiment.tiers.clear();
-    experiment.sync();
     experiment.validate(path)?;
     let resolved = to_ron(&experiment).map_err(|e| ExperimentError::Setting {
         path: path.into(),

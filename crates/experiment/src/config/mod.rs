@@ -12,7 +12,7 @@ pub(crate) use load::to_text;
 pub use recipe::{Recipe, load_recipe};
 pub use settings::Setting;
 
-use sda_diffusion::{Guidance, Sampler, Schedule};
+use sda_diffusion::{Guidance, Sampler, Schedule, TimeGrid};
 use sda_nn::{AdamW, LearningRate, Network};
 use sda_observe::Operator;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ impl ScoreConfig {
     /// States of a training window.
     pub fn window(&self) -> usize {
         match self {
-            Self::Local { order, .. } => 2 * order + 1,
+            Self::Local { order, .. } => order.saturating_mul(2).saturating_add(1),
             Self::Global { window, .. } => *window,
         }
     }
@@ -159,8 +159,33 @@ pub struct Assimilation {
     pub corrections: Vec<u32>,
     /// From prior to posterior.
     pub guidance: Guidance,
-    /// Steps, τ, time grid, corrector floor. Its `corrections` and `schedule` are set from elsewhere.
-    pub sampler: Sampler,
+    /// Steps, τ, time grid, corrector floor.
+    pub sampler: SamplerConfig,
+}
+
+/// What of the sampler is chosen beside the assimilation's corrections and the experiment's schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplerConfig {
+    /// Predictor steps.
+    pub steps: u32,
+    /// τ.
+    #[serde(default = "quarter")]
+    pub tau: f64,
+    /// The times visited.
+    #[serde(default)]
+    pub grid: TimeGrid,
+    /// No corrections where σ(s) is below this; 0 corrects always.
+    #[serde(default)]
+    pub corrector_floor: f64,
+}
+
+impl SamplerConfig {
+    /// The sampler with a number of corrections.
+    pub fn with(self, schedule: Schedule, corrections: u32) -> Sampler {
+        let Self { steps, tau, grid, corrector_floor } = self;
+        Sampler { schedule, steps, corrections, tau, grid, corrector_floor }
+    }
 }
 
 /// The particle filter that stands for the truth.
@@ -197,4 +222,8 @@ pub struct Expectation {
 
 fn one() -> usize {
     1
+}
+
+fn quarter() -> f64 {
+    0.25
 }

@@ -27,7 +27,7 @@ pub struct Recipe {
 impl Recipe {
     /// Number of trajectories.
     pub fn trajectories(&self) -> usize {
-        self.split.0 + self.split.1 + self.split.2
+        self.split.0.saturating_add(self.split.1).saturating_add(self.split.2)
     }
 }
 

@@ -2,17 +2,17 @@
 
 use super::{Experiment, Recipe, ScoreConfig};
 use crate::error::{ExperimentError, Problem};
+use sda_diffusion::{GlobalScore, NoisePredictor};
 use sda_nn::Network;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-impl Experiment {
-    /// Fields that are one setting in two places.
-    pub(crate) fn sync(&mut self) {
-        self.assimilation.sampler.schedule = self.schedule;
-        self.assimilation.sampler.corrections = self.assimilation.corrections.iter().copied().max().unwrap_or(0);
-    }
+/// Random streams and file layouts count with 32 bits.
+const LARGEST_COUNT: usize = u32::MAX as usize / 4;
+const LINEAR: &str = "the particle filter needs an operator that acts linearly on single states: \
+    Identity, Components, EveryNth or a Compose of these";
 
+impl Experiment {
     /// Checks values and how they fit together.
     ///
     /// Errors: all problems, with the path of each field.
@@ -35,6 +35,19 @@ impl Experiment {
             p.that((0.0..1.0).contains(&decay), "training.average", format!("must be in [0, 1), and is {decay}"));
         }
         p.result("schedule", self.schedule.check());
+        let o = &t.optimiser;
+        let betas = o.betas.iter().all(|b| (0.0..1.0).contains(b));
+        p.that(betas, "training.optimiser.betas", format!("must be in [0, 1), and are {:?}", o.betas));
+        p.positive("training.optimiser.epsilon", o.epsilon);
+        let decay = o.weight_decay;
+        p.that(
+            decay >= 0.0 && decay.is_finite(),
+            "training.optimiser.weight_decay",
+            format!("must be finite and not negative, and is {decay}"),
+        );
+        if let Some(norm) = o.clip_norm {
+            p.positive("training.optimiser.clip_norm", norm);
+        }
     }
 
     fn check_score(&self, p: &mut Problems) {
@@ -45,7 +58,7 @@ impl Experiment {
             p.that(
                 window <= length,
                 "score.order",
-                format!("a window of 2·{order} + 1 = {window} states is longer than the trajectory of {length}"),
+                format!("a window of 2·{order} + 1 = {window} states is longer than the trajectory, assimilation.length = {length}"),
             );
             p.that(
                 (1..=window).contains(stride),
@@ -82,9 +95,13 @@ impl Experiment {
         p.that(!a.corrections.is_empty(), "assimilation.corrections", "needs at least one number");
         let distinct: BTreeSet<&u32> = a.corrections.iter().collect();
         p.that(distinct.len() == a.corrections.len(), "assimilation.corrections", "holds a number twice");
-        p.result("assimilation.sampler", a.sampler.check());
+        let most = a.corrections.iter().copied().max().unwrap_or(0);
+        p.result("assimilation.sampler", a.sampler.with(self.schedule, most).check());
         p.result("assimilation.guidance", a.guidance.check());
+        p.count("assimilation.samples", a.samples);
+        p.count("assimilation.length", a.length);
         let n = self.reference.particles;
+        p.count("reference.particles", n);
         p.that(n >= a.samples, "reference.particles", format!("must be at least assimilation.samples = {}, and is {n}", a.samples));
     }
 
@@ -97,6 +114,8 @@ impl Experiment {
         p.that(length <= steps, "assimilation.length", format!("{length} states are longer than the data's {steps}"));
         let window = self.score.window();
         p.that(window <= steps, "score", format!("a window of {window} states is longer than the data's {steps}"));
+        p.count("data.split", recipe.trajectories());
+        p.count("data.steps", steps.saturating_add(recipe.burn_in as usize));
         let (train, validation, test) = recipe.split;
         p.that(train > 0 && validation > 0, "data.split", "needs trajectories to train and to validate");
         let asked = self.assimilation.trajectories;
@@ -105,13 +124,26 @@ impl Experiment {
             Err(e) => p.add("the recipe's system", e.to_string()),
             Ok(system) => {
                 let d = system.state_dim();
-                if let (ScoreConfig::Local { .. }, Network::ResMlp(mlp)) = (&self.score, self.score.network()) {
-                    let want = window * d;
-                    p.that(mlp.features == want, "score.network.features", format!("must be {window} states × {d} components = {want}, and is {}", mlp.features));
+                let network = self.score.network();
+                if let Network::ResMlp(mlp) = network {
+                    let want = window.saturating_mul(d);
+                    let reason = format!("must be {window} states × {d} components = {want}, and is {}", mlp.features);
+                    p.that(mlp.features == want, "score.network.features", reason);
+                } else {
+                    p.result("score.network", GlobalScore::new(network.clone()).check(&[1, window, d]));
+                    if let ScoreConfig::Global { .. } = self.score {
+                        p.result("score.network", GlobalScore::new(network.clone()).check(&[1, length, d]));
+                    }
                 }
                 for (i, o) in self.observations.iter().enumerate() {
-                    p.result(&format!("observations.{i}.operator"), o.operator.output_shape(&[1, length, d]));
+                    let at = format!("observations.{i}.operator");
+                    match o.operator.output_shape(&[1, length, d]) {
+                        Err(e) => p.add(&at, e.to_string()),
+                        Ok(_) => p.that(o.operator.per_state(length, d).is_some(), &at, LINEAR),
+                    }
                 }
+                let can = !self.reference.backward || system.noise_std().is_some();
+                p.that(can, "reference.backward", format!("{} has no noise to simulate backward", system.name()));
             }
         }
         p.finish(path)
@@ -134,6 +166,10 @@ impl Problems {
 
     fn positive(&mut self, field: &str, x: f64) {
         self.that(x > 0.0 && x.is_finite(), field, format!("must be positive and finite, and is {x}"));
+    }
+
+    fn count(&mut self, field: &str, n: usize) {
+        self.that(n <= LARGEST_COUNT, field, format!("must be at most {LARGEST_COUNT}, and is {n}"));
     }
 
     fn result<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) {

@@ -59,7 +59,7 @@ fn one(
 ) -> Result<Observed, ExperimentError> {
     let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
     let e = &run.loaded.experiment;
-    let key = keys::observation(&run.recipe, e, config, trajectory);
+    let key = keys::observation(&run.recipe, e, config, kind, trajectory);
     let path = run.folder.join(format!("observations/{}-{trajectory}.safetensors", config.name));
     let observed = |y: ArrayD<f64>, truth: Array2<f64>| Observed { config: config.clone(), kind, trajectory, key: key.clone(), y, truth };
     if path.exists() {

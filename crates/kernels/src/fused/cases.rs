@@ -40,7 +40,7 @@ fn norm(gradient: bool) -> Vec<Case> {
         let length = 4 * shape.last().copied().unwrap_or(1) + 64;
         let inputs = [(*shape, R), (*shape, R)];
         let name = if gradient { "layer norm gradient" } else { "layer norm" };
-        Case::fused(name, &inputs[..1 + usize::from(gradient)], Exactness::Reduction { length }, |g, x| {
+        Case::fused(name, &inputs[..=usize::from(gradient)], Exactness::Reduction { length }, |g, x| {
             let y = layer_norm(g, x[0]);
             if gradient { g.vjp(&[(y, x[1])], &x[..1]) } else { vec![y] }
         })

@@ -42,7 +42,7 @@ struct Strip<'a> {
     fused: &'a Fused,
     inputs: &'a [(*const f32, usize)],
     scratch: *mut f32,
-    strip_rows: usize,
+    height: usize,
     /// First row and number of rows.
     row: usize,
     rows: usize,
@@ -56,10 +56,10 @@ impl Strip<'_> {
     /// Start of a scratch register.
     #[inline(always)]
     fn start(&self, register: Register) -> *mut f32 {
-        let wide = self.strip_rows * self.fused.cols;
+        let wide = self.height * self.fused.cols;
         let offset = match register {
             Register::Full(i) => i * wide,
-            Register::Row(i) => self.fused.full_registers * wide + i * self.strip_rows,
+            Register::Row(i) => self.fused.full_registers * wide + i * self.height,
             Register::Operand(_) | Register::Constant(_) => unreachable!("not a scratch register"),
         };
         // SAFETY: `run` has checked the length of the scratch.
@@ -140,7 +140,7 @@ unsafe fn run<const FMA: bool>(call: FusedCall<'_>) {
         fused,
         inputs: call.inputs,
         scratch: call.scratch.as_mut_ptr(),
-        strip_rows: strip_rows(fused),
+        height: strip_rows(fused),
         row: call.first_row,
         rows: strip_rows(fused).min(call.rows),
     };
@@ -150,7 +150,7 @@ unsafe fn run<const FMA: bool>(call: FusedCall<'_>) {
     }
     let end = call.first_row + call.rows;
     while strip.row < end {
-        strip.rows = strip.strip_rows.min(end - strip.row);
+        strip.rows = strip.height.min(end - strip.row);
         for instruction in &fused.body {
             strip.execute::<FMA>(instruction);
         }

@@ -106,6 +106,7 @@ unsafe fn tile(t: &Tiles, i: usize, rows: usize, j: usize, cols: usize, k: usize
 }
 
 /// R × (16 V) elements of C, the last register masked to the columns there are.
+#[allow(clippy::needless_range_loop)] // unrolled over registers; an iterator's code might not be inlined here
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 unsafe fn kernel<const R: usize, const V: usize>(t: &Tiles, i: usize, j: usize, cols: usize, k: usize, depth: usize) {
     let left = cols - 16 * (V - 1);

@@ -1,0 +1,65 @@
+//! Samples the posterior of an observation with the model of a finished run of `lorenz`:
+//!
+//!   cargo run --release -p sda --example posterior -- runs/lorenz_rozet2023-quick
+
+use anyhow::Context;
+use sda::data::{ModelFile, Observations};
+use sda::device::Cpu;
+use sda::diffusion::{GlobalScore, Guidance, NoiseSource, Posterior, Sampled, Sampler, TimeGrid};
+use sda::experiment::config::ScoreConfig;
+use sda::graph::Executor;
+use sda::nn::Weights;
+use sda::observe::{Observation, Operator};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+const SAMPLES: usize = 64;
+const STATES: usize = 65;
+const COMPONENTS: usize = 3;
+
+fn main() -> anyhow::Result<()> {
+    let run: PathBuf = std::env::args_os().nth(1).context("name a run directory")?.into();
+    let model = ModelFile::load(&run.join("model.safetensors"))?;
+    let ScoreConfig::Local { order, stride, network } = model.field("architecture", &model.header.architecture)?
+    else {
+        anyhow::bail!("this example takes a local score");
+    };
+
+    // The weights are states of the executor, under the names that the network reads.
+    let mut executor = Cpu::new(0)?;
+    for (name, values) in &model.tensors {
+        executor.write(&Weights::Trained.state(name), values.view())?;
+    }
+
+    // Every 8th state of the first component, with noise of 0.05, all in normalised units.
+    let seen = Observations::load(&run.join("observations/lo-0.safetensors"))?;
+    let operator = Operator::Compose(vec![Operator::EveryNth(8), Operator::Components(vec![0])]);
+    let posterior = Posterior {
+        prior: GlobalScore::new(network).local(order, stride),
+        observation: Observation::new(operator, seen.y.mapv(f64::from), 0.05)?,
+        guidance: Guidance::Sda { gamma: 3e-2, detach: false },
+    };
+
+    let sampler = Sampler {
+        schedule: model.field("training.schedule", &model.header.training["schedule"])?,
+        steps: 256,
+        corrections: 1,
+        tau: 0.25,
+        grid: TimeGrid::Uniform,
+        corrector_floor: 0.0,
+    };
+    let planned =
+        sampler.compile(&mut executor, &posterior, &[SAMPLES, STATES, COMPONENTS], NoiseSource::Drawn)?;
+    let Sampled::Finished(samples) = planned.run(&mut executor, 7, |_| ControlFlow::Continue(()))? else {
+        anyhow::bail!("the run was stopped");
+    };
+
+    println!("{} of {SAMPLES} samples diverged", samples.diverged.len());
+    for state in (0..STATES).step_by(8) {
+        let x: Vec<f32> = samples.values.outer_iter().map(|sample| sample[[state, 0]]).collect();
+        let mean = x.iter().sum::<f32>() / x.len() as f32;
+        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / x.len() as f32;
+        println!("state {state:>2}: y {:>7.3}, x {mean:>7.3} ± {:.3}", seen.y[[state / 8, 0]], variance.sqrt());
+    }
+    Ok(())
+}
