@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod import_rules;
+#[cfg(test)]
 mod reference;

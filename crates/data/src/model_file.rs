@@ -131,7 +131,7 @@ impl ModelFile {
         if complaints.is_empty() {
             return Ok(());
         }
-        let detail = format!("{}; {}", complaints.join("; "), self.header.described());
+        let detail = format!("{}; {}; {REMEDY}", complaints.join("; "), self.header.described());
         Err(DataError::Shapes { path: self.path.clone(), detail })
     }
 

@@ -114,7 +114,11 @@ fn list(problems: &[Problem]) -> String {
 }
 
 fn near_matches(near: &[String]) -> String {
-    if near.is_empty() { "the folder holds no .ron file".into() } else { format!("near are {}", near.join(", ")) }
+    if near.is_empty() {
+        "the folder holds no .ron file".into()
+    } else {
+        format!("near are {}", near.join(", "))
+    }
 }
 
 impl ExperimentError {

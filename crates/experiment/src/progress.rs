@@ -86,6 +86,15 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// There was nothing to do: nothing stays.
+    pub fn discard(self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 impl Drop for Progress {
     /// A stage that ends early, by an error or an interruption, leaves its bar where it stood.
     fn drop(&mut self) {

@@ -12,6 +12,10 @@ use sda_systems::System;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Folders of a run directory.
+const FOLDERS: [&str; 5] = ["observations", "reference", "samples", "scores", "figures"];
 
 /// What the command line chooses.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub struct Options {
     pub threads: usize,
     /// Whether progress is shown.
     pub quiet: bool,
+    /// Time between two checkpoints; a kill loses at most that much work.
+    pub checkpoint: Duration,
     /// Set by Ctrl-C.
     pub interrupted: Arc<AtomicBool>,
 }
@@ -52,6 +58,7 @@ pub struct Run {
     pub(crate) folder: PathBuf,
     pub(crate) data_folder: PathBuf,
     pub(crate) threads: usize,
+    pub(crate) checkpoint: Duration,
     quiet: bool,
     interrupted: Arc<AtomicBool>,
 }
@@ -71,7 +78,10 @@ impl Run {
         loaded.experiment.validate_with(&recipe, &path)?;
         let system = recipe.system.build().map_err(ExperimentError::stage("build the system"))?;
         let tier = loaded.experiment.tier.as_deref().map(|t| format!("-{t}")).unwrap_or_default();
-        let folder = options.out.clone().unwrap_or_else(|| options.root.join("runs").join(format!("{}{tier}", loaded.name)));
+        let folder = options
+            .out
+            .clone()
+            .unwrap_or_else(|| options.root.join("runs").join(format!("{}{tier}", loaded.name)));
         let run = Self {
             loaded,
             recipe,
@@ -79,6 +89,7 @@ impl Run {
             folder,
             data_folder: options.data.clone().unwrap_or(recipes),
             threads: options.threads,
+            checkpoint: options.checkpoint,
             quiet: options.quiet,
             interrupted: Arc::clone(&options.interrupted),
         };
@@ -115,8 +126,20 @@ impl Run {
         facts.insert("data seed".into(), self.recipe.seed.into());
         let text = serde_json::to_vec_pretty(&facts).map_err(ExperimentError::stage("describe the run"))?;
         self.write("versions.json", &text)?;
-        let removed = whole_file::remove_unfinished(&self.folder);
-        removed.map(|_| ()).map_err(ExperimentError::stage("clean the run directory"))
+        let folders = FOLDERS.iter().map(|name| self.folder.join(name)).filter(|folder| folder.is_dir());
+        for folder in folders.chain([self.folder.clone()]) {
+            whole_file::remove_unfinished(&folder)
+                .map_err(ExperimentError::stage("clean the run directory"))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run needed to go on, once its result is there.
+    pub(crate) fn remove(path: &Path) -> Result<(), ExperimentError> {
+        match std::fs::remove_file(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(ExperimentError::io("remove", path, e)),
+            _ => Ok(()),
+        }
     }
 
     /// Writes a file of the run directory whole or not at all.
@@ -134,6 +157,16 @@ impl Run {
     pub(crate) fn reused(&self, stage: &str, path: &Path) {
         if !self.quiet {
             eprintln!("{stage}: unchanged, from {}", path.display());
+        }
+    }
+
+    /// Ends a stage of which all, or not all, was reused from a folder of the run directory.
+    pub(crate) fn finish(&self, progress: Progress, stage: &str, all_reused: bool, folder: &str) {
+        if all_reused {
+            progress.discard();
+            self.reused(stage, &self.folder.join(folder));
+        } else {
+            progress.finish();
         }
     }
 

@@ -275,11 +275,16 @@ fn classify(program: &Program, raw: &mut [Raw], rows: Option<usize>) {
         }
         raw[i].class = class;
     }
-    move_broadcasts_into_rows(program, raw, rows);
+    move_broadcasts_into_rows(program, raw, rows, &is_row);
 }
 
 /// A shared array repeated along the rows and read by rows only is made block by block.
-fn move_broadcasts_into_rows(program: &Program, raw: &mut [Raw], rows: usize) {
+fn move_broadcasts_into_rows(
+    program: &Program,
+    raw: &mut [Raw],
+    rows: usize,
+    is_row: &HashMap<NodeId, bool>,
+) {
     let graph = &program.graph;
     let ends: Vec<NodeId> = program
         .outputs
@@ -290,7 +295,9 @@ fn move_broadcasts_into_rows(program: &Program, raw: &mut [Raw], rows: usize) {
     for i in 0..raw.len() {
         let repeated = match (&raw[i].kind, &raw[i].class) {
             (StepKind::Op(Op::Broadcast), Class::Global) => {
-                raw[i].inputs[0].1[0] == 1 && graph.shape(raw[i].outputs[0])[0].is_multiple_of(rows)
+                // A row value may lie along another axis: it is not whole while its rows are worked on.
+                let (input, shape) = &raw[i].inputs[0];
+                !is_row[input] && shape[0] == 1 && graph.shape(raw[i].outputs[0])[0].is_multiple_of(rows)
             }
             _ => false,
         };

@@ -36,11 +36,13 @@ pub(crate) fn classify_op(op: &Op, inputs: &[Seen<'_>], output: &[usize], rows: 
     }
     let any = inputs.iter().any(|i| i.is_row);
     let all_lead = inputs.iter().all(|i| leads(i.shape, rows));
-    let shared_second = inputs.len() == 2 && inputs[0].is_row && leads(inputs[0].shape, rows) && !inputs[1].is_row;
+    let shared_second =
+        inputs.len() == 2 && inputs[0].is_row && leads(inputs[0].shape, rows) && !inputs[1].is_row;
     let with_weights = || {
         if shared_second { Class::Rowwise(vec![Access::Piece, Access::Whole]) } else { Class::Global }
     };
-    let when = |condition: bool, class: Class| if any && all_lead && condition { class } else { Class::Global };
+    let when =
+        |condition: bool, class: Class| if any && all_lead && condition { class } else { Class::Global };
     match op {
         Op::Broadcast => when(inputs[0].shape[0] == output[0], piece),
         Op::Sum { axes } if axes.contains(&0) => when(true, Class::Reduce(vec![Access::Piece])),

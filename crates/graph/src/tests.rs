@@ -5,6 +5,7 @@
 mod adjoint;
 mod evaluate;
 mod fusion;
+mod geometry;
 mod gradients;
 mod plan;
 mod shapes;

@@ -6,9 +6,8 @@ use anyhow::Context;
 use sda::data::{ModelFile, Observations};
 use sda::device::Cpu;
 use sda::diffusion::{GlobalScore, Guidance, NoiseSource, Posterior, Sampled, Sampler, TimeGrid};
-use sda::experiment::config::ScoreConfig;
 use sda::graph::Executor;
-use sda::nn::Weights;
+use sda::nn::{Network, Weights};
 use sda::observe::{Observation, Operator};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -20,14 +19,14 @@ const COMPONENTS: usize = 3;
 fn main() -> anyhow::Result<()> {
     let run: PathBuf = std::env::args_os().nth(1).context("name a run directory")?.into();
     let model = ModelFile::load(&run.join("model.safetensors"))?;
-    let ScoreConfig::Local { order, stride, network } = model.field("architecture", &model.header.architecture)?
-    else {
-        anyhow::bail!("this example takes a local score");
-    };
+    // A window of 2k + 1 states, slid over the trajectory state by state.
+    let window: usize = model.field("architecture.window", &model.header.architecture["window"])?;
+    let network: Network = model.field("architecture.network", &model.header.architecture["network"])?;
+    let (order, stride) = (window / 2, 1);
 
-    // The weights are states of the executor, under the names that the network reads.
+    // The weights are states of the executor, under the names that the network reads; the losses are no weights.
     let mut executor = Cpu::new(0)?;
-    for (name, values) in &model.tensors {
+    for (name, values) in model.tensors.iter().filter(|(name, _)| !name.starts_with("curve.")) {
         executor.write(&Weights::Trained.state(name), values.view())?;
     }
 
@@ -59,7 +58,11 @@ fn main() -> anyhow::Result<()> {
         let x: Vec<f32> = samples.values.outer_iter().map(|sample| sample[[state, 0]]).collect();
         let mean = x.iter().sum::<f32>() / x.len() as f32;
         let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / x.len() as f32;
-        println!("state {state:>2}: y {:>7.3}, x {mean:>7.3} ± {:.3}", seen.y[[state / 8, 0]], variance.sqrt());
+        println!(
+            "state {state:>2}: y {:>7.3}, x {mean:>7.3} ± {:.3}",
+            seen.y[[state / 8, 0]],
+            variance.sqrt()
+        );
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// Score-based data assimilation.
 #[derive(Debug, Parser)]
@@ -46,6 +47,9 @@ struct ExperimentArguments {
     /// Threads; 0 is all. Results do not depend on it.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Seconds between checkpoints, the most work that a kill loses; 0 is at every epoch and sampling step.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15.0, value_parser = seconds)]
+    checkpoint_seconds: f64,
     /// No progress.
     #[arg(long, short)]
     quiet: bool,
@@ -74,6 +78,11 @@ fn main() -> ExitCode {
     }
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    let wrong = || "write a number of seconds from 0 to 86400".to_owned();
+    text.parse().ok().filter(|s| (0.0..=86400.0).contains(s)).ok_or_else(wrong)
+}
+
 /// Runs an experiment; whether all of its expectations were met.
 fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
     let parsed: Result<Vec<Setting>, String> = arguments.settings.iter().map(|s| Setting::parse(s)).collect();
@@ -96,6 +105,7 @@ fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
         settings,
         threads: arguments.threads,
         quiet: arguments.quiet,
+        checkpoint: Duration::from_secs_f64(arguments.checkpoint_seconds),
         interrupted,
     };
     let outcome = Run::prepare(&arguments.name, &options)?.execute()?;

@@ -45,6 +45,11 @@ impl TrajectoryStore {
         TrajectoryWriter::resume(path, layout, description)
     }
 
+    /// Removes what a process killed just after it finished the store at `path` left beside it.
+    pub fn remove_leftovers(path: &Path) -> Result<(), DataError> {
+        super::writer::remove_leftovers(path)
+    }
+
     /// Whether a whole store is at `path`: metadata in order, no file missing.
     pub fn is_complete(path: &Path) -> bool {
         Self::open(path).is_ok()

@@ -181,6 +181,15 @@ fn names(path: &Path) -> Result<(PathBuf, PathBuf), DataError> {
     Ok((whole_file::sibling(path, ".unfinished")?, whole_file::sibling(path, ".progress.json")?))
 }
 
+/// Removes the progress file, the old store and the unfinished store beside a whole one.
+pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
+    let (unfinished, progress_file) = names(path)?;
+    remove_file(&progress_file)?;
+    remove_folder(&unfinished)?;
+    remove_folder(&whole_file::sibling(path, ".replaced")?)?;
+    whole_file::remove_unfinished(whole_file::folder_of(path)).map(|_| ())
+}
+
 fn remove_file(path: &Path) -> Result<(), DataError> {
     if path.exists() { fs::remove_file(path).map_err(DataError::io("remove", path)) } else { Ok(()) }
 }

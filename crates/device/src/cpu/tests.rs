@@ -2,6 +2,7 @@
 
 mod allocation;
 mod random_programs;
+mod rows;
 mod runs;
 mod store;
 mod threads;

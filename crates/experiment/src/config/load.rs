@@ -34,7 +34,8 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf, ExperimentError> {
     if direct.extension().is_some_and(|e| e == "ron") && direct.is_file() {
         return Ok(direct.to_path_buf());
     }
-    let entries = std::fs::read_dir(folder).map_err(|e| ExperimentError::io("read the experiments in", folder, e))?;
+    let entries =
+        std::fs::read_dir(folder).map_err(|e| ExperimentError::io("read the experiments in", folder, e))?;
     let mut names: Vec<String> = entries
         .flatten()
         .filter_map(|e| e.file_name().to_str().and_then(|n| n.strip_suffix(".ron")).map(str::to_owned))
@@ -112,7 +113,10 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
 }
 
 fn apply(text: &str, path: &Path, from: &str, setting: &str) -> Result<String, ExperimentError> {
-    let wrong = |reason| ExperimentError::Setting { path: path.into(), from: format!("{from} «{setting}»"), reason };
+    let wrong =
+        |reason| ExperimentError::Setting {
+            path: path.into(), from: format!("{from} «{setting}»"), reason
+        };
     let parsed = Setting::parse(setting).map_err(wrong)?;
     let text = parsed.apply(text).map_err(wrong)?;
     // A wrong value is reported with the setting, not with a line of a text that is in no file.
@@ -130,11 +134,16 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, E
         line: e.span.start.line,
         column: e.span.start.col,
         field,
-        reason: e.code.to_string(),
+        reason: match e.code {
+            ron::Error::IntegerOutOfBounds => {
+                "expected a whole number, not negative and not that large".into()
+            }
+            code => code.to_string(),
+        },
     };
     let options = options();
-    let mut deserializer =
-        ron::Deserializer::from_str_with_options(text, &options).map_err(|e| ron_error(e, "the file".into()))?;
+    let mut deserializer = ron::Deserializer::from_str_with_options(text, &options)
+        .map_err(|e| ron_error(e, "the file".into()))?;
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
         let field = e.path().to_string();
         ron_error(deserializer.span_error(e.into_inner()), field)

@@ -7,8 +7,8 @@ mod settings;
 mod tests;
 mod validate;
 
-pub use load::{Loaded, find, load};
 pub(crate) use load::to_text;
+pub use load::{Loaded, find, load};
 pub use recipe::{Recipe, load_recipe};
 pub use settings::Setting;
 

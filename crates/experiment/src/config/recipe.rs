@@ -36,6 +36,7 @@ impl Recipe {
 /// Errors: the file, a field, a value out of range.
 pub fn load_recipe(folder: &Path, name: &str) -> Result<Recipe, ExperimentError> {
     let path = folder.join(format!("{name}.ron"));
-    let text = std::fs::read_to_string(&path).map_err(|e| ExperimentError::io("read the recipe", &path, e))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|e| ExperimentError::io("read the recipe", &path, e))?;
     parse(&text, &path)
 }

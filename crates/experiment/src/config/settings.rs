@@ -26,9 +26,11 @@ impl Setting {
         Ok(Self { path, value })
     }
 
-    /// The text with the field's value replaced; a field that is left to its default is written in.
+    /// The text with the field's value replaced; a field that is left to its default is written in, with the structs
+    /// around it.
     ///
-    /// Errors: the path leads nowhere.
+    /// Errors: a position that no list has, a field of what has none. A name that no struct has is told by whoever
+    /// reads the text.
     pub fn apply(&self, text: &str) -> Result<String, String> {
         let mut within = body(text, 0..text.len()).ok_or("the file is not one parenthesised struct")?;
         for (depth, name) in self.path.iter().enumerate() {
@@ -44,18 +46,27 @@ impl Setting {
                     within = body(text, span)
                         .ok_or_else(|| format!("«{}» has no fields", self.path[..=depth].join(".")))?;
                 }
-                None if last && name.parse::<usize>().is_err() => {
-                    let at = within.start..within.start;
-                    return Ok(splice(text, at, &format!("{name}: {}, ", self.value)));
+                None if name.parse::<usize>().is_err() => {
+                    let start = inner(text, within).start;
+                    return Ok(splice(text, start..start, &format!("{}, ", self.written_in(depth))));
                 }
                 None => {
-                    let known: Vec<&str> = fields.iter().filter_map(|f| f.name).collect();
                     let at = self.path[..=depth].join(".");
-                    return Err(format!("there is no «{at}» in the file; here are {}", known.join(", ")));
+                    return Err(format!(
+                        "there is no «{at}» in the file; entries are 0 … {}",
+                        fields.len() as i64 - 1
+                    ));
                 }
             }
         }
         Err("an empty path".into())
+    }
+
+    /// The path from `depth` on as RON: `optimiser: (weight_decay: 0.5)`.
+    fn written_in(&self, depth: usize) -> String {
+        let [outer @ .., last] = &self.path[depth..] else { return String::new() };
+        let value = format!("{last}: {}", self.value);
+        outer.iter().rev().fold(value, |value, name| format!("{name}: ({value})"))
     }
 }
 
@@ -117,8 +128,23 @@ fn body(text: &str, span: Range<usize>) -> Option<Range<usize>> {
     None
 }
 
-/// Fields or elements of a body. A newtype around one struct, `ResMlp((…))`, counts as that struct.
+/// A body, or that of the one value in it: a newtype, `ResMlp((…))` or `Components([…])`, counts as what it holds.
+fn inner(text: &str, within: Range<usize>) -> Range<usize> {
+    if let [Field { name: None, value }] = &entries(text, within.clone())[..]
+        && text[..within.start].ends_with('(')
+        && let Some(body) = body(text, value.clone())
+    {
+        return inner(text, body);
+    }
+    within
+}
+
+/// Fields or elements of a body, or of the one value in it.
 fn fields(text: &str, within: Range<usize>) -> Vec<Field<'_>> {
+    entries(text, inner(text, within))
+}
+
+fn entries(text: &str, within: Range<usize>) -> Vec<Field<'_>> {
     let mut out = Vec::new();
     let (mut at, mut depth) = (within.start, 0);
     let (mut start, mut colon) = (within.start, None);
@@ -144,17 +170,13 @@ fn fields(text: &str, within: Range<usize>) -> Vec<Field<'_>> {
         at = i + 1;
     }
     push(start, colon, within.end);
-    if let [Field { name: None, value }] = &out[..]
-        && let Some(inner) = body(text, value.clone())
-    {
-        return fields(text, inner);
-    }
     out
 }
 
 /// A name without the comments, blanks and quotes around it.
 fn clean(text: &str) -> &str {
-    let line = text.lines().rfind(|l| !l.trim().is_empty() && !l.trim_start().starts_with("//")).unwrap_or("");
+    let line =
+        text.lines().rfind(|l| !l.trim().is_empty() && !l.trim_start().starts_with("//")).unwrap_or("");
     line.rsplit("*/").next().unwrap_or(line).trim().trim_matches('"')
 }
 

@@ -32,7 +32,11 @@ impl Experiment {
         p.that(t.validation_every > 0, "training.validation_every", "must be at least 1, and is 0");
         p.positive("training.learning_rate", t.learning_rate);
         if let Some(decay) = t.average {
-            p.that((0.0..1.0).contains(&decay), "training.average", format!("must be in [0, 1), and is {decay}"));
+            p.that(
+                (0.0..1.0).contains(&decay),
+                "training.average",
+                format!("must be in [0, 1), and is {decay}"),
+            );
         }
         p.result("schedule", self.schedule.check());
         let o = &t.optimiser;
@@ -69,7 +73,10 @@ impl Experiment {
                 p.that(
                     mlp.features.is_multiple_of(window),
                     "score.network.features",
-                    format!("must be the window's {window} states times the state's components, and is {}", mlp.features),
+                    format!(
+                        "must be the window's {window} states times the state's components, and is {}",
+                        mlp.features
+                    ),
                 );
             }
         }
@@ -102,7 +109,11 @@ impl Experiment {
         p.count("assimilation.length", a.length);
         let n = self.reference.particles;
         p.count("reference.particles", n);
-        p.that(n >= a.samples, "reference.particles", format!("must be at least assimilation.samples = {}, and is {n}", a.samples));
+        p.that(
+            n >= a.samples,
+            "reference.particles",
+            format!("must be at least assimilation.samples = {}, and is {n}", a.samples),
+        );
     }
 
     /// Checks against the dataset.
@@ -111,15 +122,27 @@ impl Experiment {
     pub fn validate_with(&self, recipe: &Recipe, path: &Path) -> Result<(), ExperimentError> {
         let mut p = Problems::default();
         let (length, steps) = (self.assimilation.length, recipe.steps);
-        p.that(length <= steps, "assimilation.length", format!("{length} states are longer than the data's {steps}"));
+        p.that(
+            length <= steps,
+            "assimilation.length",
+            format!("{length} states are longer than the data's {steps}"),
+        );
         let window = self.score.window();
-        p.that(window <= steps, "score", format!("a window of {window} states is longer than the data's {steps}"));
+        p.that(
+            window <= steps,
+            "score",
+            format!("a window of {window} states is longer than the data's {steps}"),
+        );
         p.count("data.split", recipe.trajectories());
         p.count("data.steps", steps.saturating_add(recipe.burn_in as usize));
         let (train, validation, test) = recipe.split;
         p.that(train > 0 && validation > 0, "data.split", "needs trajectories to train and to validate");
         let asked = self.assimilation.trajectories;
-        p.that(asked <= test, "assimilation.trajectories", format!("{asked} are asked for, and the data has {test} to test"));
+        p.that(
+            asked <= test,
+            "assimilation.trajectories",
+            format!("{asked} are asked for, and the data has {test} to test"),
+        );
         match recipe.system.build() {
             Err(e) => p.add("the recipe's system", e.to_string()),
             Ok(system) => {
@@ -127,7 +150,8 @@ impl Experiment {
                 let network = self.score.network();
                 if let Network::ResMlp(mlp) = network {
                     let want = window.saturating_mul(d);
-                    let reason = format!("must be {window} states × {d} components = {want}, and is {}", mlp.features);
+                    let reason =
+                        format!("must be {window} states × {d} components = {want}, and is {}", mlp.features);
                     p.that(mlp.features == want, "score.network.features", reason);
                 } else {
                     p.result("score.network", GlobalScore::new(network.clone()).check(&[1, window, d]));
@@ -143,7 +167,11 @@ impl Experiment {
                     }
                 }
                 let can = !self.reference.backward || system.noise_std().is_some();
-                p.that(can, "reference.backward", format!("{} has no noise to simulate backward", system.name()));
+                p.that(
+                    can,
+                    "reference.backward",
+                    format!("{} has no noise to simulate backward", system.name()),
+                );
             }
         }
         p.finish(path)
@@ -179,6 +207,10 @@ impl Problems {
     }
 
     fn finish(self, path: &Path) -> Result<(), ExperimentError> {
-        if self.0.is_empty() { Ok(()) } else { Err(ExperimentError::Values { path: path.into(), problems: self.0 }) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(ExperimentError::Values { path: path.into(), problems: self.0 })
+        }
     }
 }

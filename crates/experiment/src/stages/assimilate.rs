@@ -13,7 +13,7 @@ use crate::run::Run;
 use ndarray::{Array3, ArrayD, Axis};
 use sda_device::Cpu;
 use sda_diffusion::{
-    DiffusionError, FINITE_STEPS, GlobalScore, NoisePredictor, NoiseSource, Posterior, SAMPLE, Sampled, Sampler,
+    DiffusionError, FINITE_STEPS, GlobalScore, NoisePredictor, NoiseSource, Posterior, SAMPLE, Sampled,
 };
 use sda_graph::Executor;
 use sda_nn::Weights;
@@ -28,6 +28,8 @@ const STAGE: &str = "assimilate";
 /// The samples of one observation with one number of corrections.
 #[derive(Clone, Debug)]
 pub(crate) struct PosteriorSamples {
+    /// What they depend on.
+    pub(crate) key: String,
     /// Position of the observation.
     pub(crate) observed: usize,
     /// Langevin steps per predictor step.
@@ -50,17 +52,18 @@ pub(crate) fn assimilate(
     let cost = |c: u32| (a.sampler.steps * (1 + c)) as usize;
     let progress = run.progress(STAGE, jobs.iter().map(|(_, c)| cost(*c)).sum());
     let mut out = Vec::with_capacity(jobs.len());
-    let mut done = 0;
+    let (mut done, mut all_reused) = (0, true);
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
         let (samples, fresh) = one(run, model, &observed[o], o, corrections, &progress)?;
         done += cost(corrections);
+        all_reused &= !fresh;
         if !fresh {
             progress.resume_at(done as u64);
         }
         out.push(samples);
     }
-    progress.finish();
+    run.finish(progress, STAGE, all_reused, "samples");
     Ok(out)
 }
 
@@ -79,17 +82,23 @@ fn one(
     let partial = run.folder.join(format!("{stem}.partial.safetensors"));
     let finish = |file: &Keyed| {
         let diverged = file.facts["diverged"].as_u64().unwrap_or(0) as usize;
-        file.trajectories("samples", STAGE).map(|values| PosteriorSamples { observed, corrections, values, diverged })
+        let values = file.trajectories("samples", &path, STAGE)?;
+        Ok::<_, ExperimentError>(PosteriorSamples {
+            key: key.clone(),
+            observed,
+            corrections,
+            values,
+            diverged,
+        })
     };
     if let Some(file) = Keyed::load(&path, &key, STAGE)? {
+        Run::remove(&partial)?;
         return Ok((finish(&file)?, false));
     }
     let file = sample(run, model, o, corrections, &key, &partial, progress)?;
     let samples = finish(&file)?;
     file.save(&path, STAGE)?;
-    if partial.exists() {
-        std::fs::remove_file(&partial).map_err(|e| ExperimentError::io("remove", &partial, e))?;
-    }
+    Run::remove(&partial)?;
     Ok((samples, true))
 }
 
@@ -117,9 +126,11 @@ fn sample(
     let a = &e.assimilation;
     let mut executor = run.executor()?;
     for (name, values) in &model.weights {
-        executor.write(&Weights::Trained.state(name), values.view()).map_err(ExperimentError::stage(STAGE))?;
+        executor
+            .write(&Weights::Trained.state(name), values.view())
+            .map_err(ExperimentError::stage(STAGE))?;
     }
-    let sampler = Sampler { corrections, ..a.sampler };
+    let sampler = a.sampler.with(e.schedule, corrections);
     let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
         .map_err(ExperimentError::stage(STAGE))?;
     let prior = prior(run);
@@ -128,10 +139,14 @@ fn sample(
     let planned = sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?;
     let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);
     let per_step = u64::from(1 + corrections);
-    let mut clock = Clock::default();
+    let mut clock = Clock::new(run.checkpoint);
     let mut on_step = |_| {
         progress.advance(per_step);
-        if clock.is_due() || run.is_interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if clock.is_due() || run.is_interrupted() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let from = restore(&mut executor, partial, key)?;
     let mut sampled = match from {
@@ -145,7 +160,8 @@ fn sample(
     loop {
         match sampled {
             Sampled::Finished(samples) => {
-                return Ok(finished(run, key, samples.values, &samples.diverged.iter().map(|d| d.sample).collect::<Vec<_>>()));
+                let diverged: Vec<usize> = samples.diverged.iter().map(|d| d.sample).collect();
+                return Ok(finished(run, key, &samples.values, &diverged));
             }
             Sampled::Interrupted { step } => {
                 keep(&mut executor, partial, key, step)?;
@@ -156,13 +172,16 @@ fn sample(
     }
 }
 
-/// Samples in physical units without those that diverged.
-fn finished(run: &Run, key: &str, values: ArrayD<f32>, diverged: &[usize]) -> Keyed {
-    let kept: Vec<usize> = (0..values.shape()[0]).filter(|i| !diverged.contains(i)).collect();
-    let mut values = values.select(Axis(0), &kept).mapv(f64::from);
-    run.system.normalisation().denormalise(&mut values);
-    let tensors = BTreeMap::from([("samples".to_owned(), values.mapv(|x| x as f32))]);
-    Keyed { key: key.into(), tensors, facts: json!({ "diverged": diverged.len() }) }
+/// Samples in physical units without those that diverged, or that single precision does not hold in these units.
+fn finished(run: &Run, key: &str, values: &ArrayD<f32>, diverged: &[usize]) -> Keyed {
+    let mut physical = values.mapv(f64::from);
+    run.system.normalisation().denormalise(&mut physical);
+    let physical = physical.mapv(|x| x as f32);
+    let is_finite = |i: usize| physical.index_axis(Axis(0), i).iter().all(|x| x.is_finite());
+    let all = physical.len_of(Axis(0));
+    let kept: Vec<usize> = (0..all).filter(|i| !diverged.contains(i) && is_finite(*i)).collect();
+    let tensors = BTreeMap::from([("samples".to_owned(), physical.select(Axis(0), &kept))]);
+    Keyed { key: key.into(), tensors, facts: json!({ "diverged": all - kept.len() }) }
 }
 
 /// Sets the states of an interrupted run, and says at which step it goes on.

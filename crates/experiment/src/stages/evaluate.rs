@@ -1,8 +1,10 @@
 //! Scores of the posterior samples beside the particle filter's, and the experiment's expectations.
 
 use super::assimilate::PosteriorSamples;
+use super::keys;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
+use super::scores::{self, Values};
 use crate::error::ExperimentError;
 use crate::report::Check;
 use crate::run::Run;
@@ -10,7 +12,6 @@ use ndarray::{Array2, Array3, ArrayView3, Axis};
 use sda_evaluation::{Summary, gaussian_log_density, squared_mmd, wasserstein1};
 use sda_systems::log_trajectory;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 const STAGE: &str = "evaluate";
 
@@ -42,7 +43,12 @@ pub(crate) struct Scores {
 
 impl Scores {
     /// The mean over trajectories of one metric, with its standard error.
-    pub(crate) fn mean(&self, observation: &str, corrections: Option<u32>, metric: &str) -> Option<(f64, f64)> {
+    pub(crate) fn mean(
+        &self,
+        observation: &str,
+        corrections: Option<u32>,
+        metric: &str,
+    ) -> Option<(f64, f64)> {
         let found = self.metrics.iter().find(|m| {
             m.observation == observation
                 && m.corrections == corrections
@@ -61,33 +67,42 @@ pub(crate) fn evaluate(
     samples: &[PosteriorSamples],
 ) -> Result<Scores, ExperimentError> {
     let progress = run.progress(STAGE, observed.len() + samples.len());
-    let mut metrics = Vec::new();
+    let (mut metrics, mut of_references, mut all_reused) = (Vec::new(), Vec::new(), true);
     for (o, reference) in observed.iter().zip(references) {
         run.go_on(STAGE)?;
-        add(&mut metrics, o, None, of_reference(run, o, reference)?);
+        let key = keys::scores("", &reference.key);
+        let (values, fresh) = scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference))?;
+        add(&mut metrics, o, None, &values);
+        of_references.push(values);
+        all_reused &= !fresh;
         progress.advance(1);
     }
     for p in samples {
         run.go_on(STAGE)?;
-        let o = &observed[p.observed];
-        add(&mut metrics, o, Some(p.corrections), of_samples(run, o, &references[p.observed], p)?);
+        let (o, reference) = (&observed[p.observed], &references[p.observed]);
+        let key = keys::scores(&p.key, &reference.key);
+        let stem = format!("{}-c{}", o.stem(), p.corrections);
+        let known = &of_references[p.observed];
+        let (values, fresh) = scores::reuse_or(run, &stem, &key, || of_samples(run, o, reference, known, p))?;
+        add(&mut metrics, o, Some(p.corrections), &values);
+        all_reused &= !fresh;
         progress.advance(1);
     }
     metrics.extend(means(&metrics));
     let checks = checks(run, &metrics);
     let scores = Scores { metrics, checks };
     write(run, &scores)?;
-    progress.finish();
+    run.finish(progress, STAGE, all_reused, "scores");
     Ok(scores)
 }
 
-fn add(metrics: &mut Vec<Metric>, o: &Observed, corrections: Option<u32>, values: Vec<(&'static str, f64)>) {
-    metrics.extend(values.into_iter().map(|(name, value)| Metric {
+fn add(metrics: &mut Vec<Metric>, o: &Observed, corrections: Option<u32>, values: &Values) {
+    metrics.extend(values.iter().map(|(name, value)| Metric {
         observation: o.config.name.clone(),
         corrections,
         trajectory: Some(o.trajectory),
-        metric: name.into(),
-        value,
+        metric: name.clone(),
+        value: *value,
         standard_error: None,
     }));
 }
@@ -106,6 +121,7 @@ fn of_samples(
     run: &Run,
     o: &Observed,
     r: &Reference,
+    of_reference: &Values,
     p: &PosteriorSamples,
 ) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
     let mut values = vec![("diverged", p.diverged as f64)];
@@ -115,23 +131,31 @@ fn of_samples(
     // The distance between sets depends on their sizes: the reference is cut to what is left of the samples.
     let [first, second] = r.runs.each_ref().map(|run| run.slice_axis(Axis(0), (0..p.count()).into()));
     let distance = w1(p.values.view(), first)?;
-    let floor = w1(first, second)?;
+    let all = r.runs.iter().all(|run| run.len_of(Axis(0)) == p.count());
+    let known = of_reference.iter().find(|(name, _)| all && name == "w1").map(|(_, value)| *value);
+    let floor = known.map_or_else(|| w1(first, second), Ok)?;
     values.extend(densities(run, o, &p.values)?);
     values.push(("w1", distance));
     values.push(("w1_ratio", distance / floor));
     values.push(("mmd2", mmd2(p.values.view(), first)?));
-    let reference: BTreeMap<&str, f64> = densities(run, o, &r.runs[0])?.into_iter().collect();
-    let own: BTreeMap<&str, f64> = values.iter().copied().collect();
-    for (name, metric) in [("log_likelihood", "log_likelihood_difference"), ("log_prior", "log_prior_difference")] {
-        if let (Some(a), Some(b)) = (own.get(name), reference.get(name)) {
-            values.push((metric, a - b));
+    for (name, metric) in
+        [("log_likelihood", "log_likelihood_difference"), ("log_prior", "log_prior_difference")]
+    {
+        let own = values.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
+        let reference = of_reference.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
+        if let (Some(own), Some(reference)) = (own, reference) {
+            values.push((metric, own - reference));
         }
     }
     Ok(values)
 }
 
 /// Means over samples of log p(x_{2:L} | x_1), log p(y | x) and the residual's deviation over the noise's.
-fn densities(run: &Run, o: &Observed, samples: &Array3<f64>) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
+fn densities(
+    run: &Run,
+    o: &Observed,
+    samples: &Array3<f64>,
+) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
     let mut values = Vec::new();
     if let Some(prior) = log_trajectory(&*run.system, samples) {
         values.push(("log_prior", prior.mean().unwrap_or(f64::NAN)));

@@ -8,5 +8,6 @@ pub(crate) mod observe;
 pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod samples;
+mod scores;
 pub(crate) mod simulate;
 pub(crate) mod train;

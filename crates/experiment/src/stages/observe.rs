@@ -61,13 +61,21 @@ fn one(
     let e = &run.loaded.experiment;
     let key = keys::observation(&run.recipe, e, config, kind, trajectory);
     let path = run.folder.join(format!("observations/{}-{trajectory}.safetensors", config.name));
-    let observed = |y: ArrayD<f64>, truth: Array2<f64>| Observed { config: config.clone(), kind, trajectory, key: key.clone(), y, truth };
+    let observed = |y: ArrayD<f64>, truth: Array2<f64>| Observed {
+        config: config.clone(),
+        kind,
+        trajectory,
+        key: key.clone(),
+        y,
+        truth,
+    };
     if path.exists() {
         let file = Observations::load(&path).map_err(&wrap)?;
         let same = file.other.get("key").and_then(|k| k.as_str()) == Some(&key);
         if let (true, Some(truth)) = (same, &file.truth) {
             file.expect_length(e.assimilation.length).map_err(&wrap)?;
-            let truth = truth.mapv(f64::from).into_dimensionality::<Ix2>().map_err(ExperimentError::stage(STAGE))?;
+            let truth =
+                truth.mapv(f64::from).into_dimensionality::<Ix2>().map_err(ExperimentError::stage(STAGE))?;
             return Ok(observed(file.y.mapv(f64::from), truth));
         }
     }
@@ -79,7 +87,12 @@ fn one(
     let clean = config.operator.apply(normalised.view()).map_err(ExperimentError::stage(STAGE))?;
     let clean = clean.index_axis_move(Axis(0), 0);
     let mut noise = vec![0.0; clean.len()];
-    Stream::new(e.seed, NOISE + kind as u32).fill_normal(0, trajectory as u32, clean.len().max(1), &mut noise);
+    Stream::new(e.seed, NOISE + kind as u32).fill_normal(
+        0,
+        trajectory as u32,
+        clean.len().max(1),
+        &mut noise,
+    );
     let mut y = clean.as_standard_layout().into_owned();
     // Rounded to what the file holds, so that a run that reads it again has the same bits.
     y.iter_mut().zip(&noise).for_each(|(y, z)| *y = f64::from((*y + config.noise_std * z) as f32));

@@ -19,6 +19,8 @@ const PARTICLES: u32 = 0x0300;
 /// The filter's posterior of one observation, in physical units.
 #[derive(Clone, Debug)]
 pub(crate) struct Reference {
+    /// What it depends on.
+    pub(crate) key: String,
     /// Two independent runs' samples [N, L, D].
     pub(crate) runs: [Array3<f64>; 2],
     /// Smallest effective sample size over the observations.
@@ -31,26 +33,32 @@ pub(crate) struct Reference {
 pub(crate) fn reference(run: &Run, observed: &[Observed]) -> Result<Vec<Reference>, ExperimentError> {
     let progress = run.progress(STAGE, observed.len());
     let mut out = Vec::with_capacity(observed.len());
+    let mut all_reused = true;
     for o in observed {
         run.go_on(STAGE)?;
-        out.push(one(run, o)?);
+        let (reference, fresh) = one(run, o)?;
+        all_reused &= !fresh;
+        out.push(reference);
         progress.advance(1);
     }
-    progress.finish();
+    run.finish(progress, STAGE, all_reused, "reference");
     Ok(out)
 }
 
-fn one(run: &Run, o: &Observed) -> Result<Reference, ExperimentError> {
+/// The reference of one observation, and whether it was made now.
+fn one(run: &Run, o: &Observed) -> Result<(Reference, bool), ExperimentError> {
     let e = &run.loaded.experiment;
     let key = keys::reference(&o.key, e);
     let path = run.folder.join(format!("reference/{}.safetensors", o.stem()));
     if let Some(file) = Keyed::load(&path, &key, STAGE)? {
         let number = |name: &str| file.facts[name].as_f64().unwrap_or(f64::NAN);
-        return Ok(Reference {
-            runs: [file.trajectories("first", STAGE)?, file.trajectories("second", STAGE)?],
+        let reference = Reference {
+            runs: [file.trajectories("first", &path, STAGE)?, file.trajectories("second", &path, STAGE)?],
             least_effective: number("least_effective_sample_size"),
             log_evidence: number("log_evidence"),
-        });
+            key,
+        };
+        return Ok((reference, false));
     }
     let (observations, operator) = per_state(run, o)?;
     let mut runs = Vec::new();
@@ -79,9 +87,9 @@ fn one(run: &Run, o: &Observed) -> Result<Reference, ExperimentError> {
     let names = ["first", "second"].map(String::from);
     let tensors: BTreeMap<_, _> = names.into_iter().zip(runs.iter().map(|r| r.clone().into_dyn())).collect();
     let facts = json!({ "least_effective_sample_size": least, "log_evidence": evidence });
-    Keyed { key, tensors, facts }.save(&path, STAGE)?;
+    Keyed { key: key.clone(), tensors, facts }.save(&path, STAGE)?;
     let [first, second] = [0, 1].map(|i: usize| runs[i].mapv(f64::from));
-    Ok(Reference { runs: [first, second], least_effective: least, log_evidence: evidence })
+    Ok((Reference { key, runs: [first, second], least_effective: least, log_evidence: evidence }, true))
 }
 
 /// The observation as the filter takes it: a linear function of single physical states.

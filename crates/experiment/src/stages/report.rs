@@ -8,8 +8,8 @@ use super::train::Model;
 use crate::config::ScoreConfig;
 use crate::error::ExperimentError;
 use crate::figures::{
-    Curve, Drawing, FigureError, LearningRate, Level, ObservedComponent, Posterior, PosteriorFan, TrainingCurve,
-    w1_against_corrections,
+    Curve, Drawing, FigureError, LearningRate, Level, ObservedComponent, Posterior, PosteriorFan,
+    TrainingCurve, w1_against_corrections,
 };
 use crate::report::{Cell, Facts, Image, Picture, Report, Table};
 use crate::run::Run;
@@ -40,7 +40,12 @@ pub(crate) fn report(
         }
     }
     let distances = distances(run, scores).map_err(&wrap)?;
-    figures.push(picture(run, &distances, "w1-against-corrections", "W₁ to the particle filter against corrections; dashed: two runs of the filter.".into())?);
+    figures.push(picture(
+        run,
+        &distances,
+        "w1-against-corrections",
+        "W₁ to the particle filter against corrections; dashed: two runs of the filter.".into(),
+    )?);
     let curve = training(run, model).map_err(&wrap)?;
     figures.push(picture(run, &curve, "training", "Denoising loss over the training.".into())?);
     write_curve(run, model)?;
@@ -57,7 +62,12 @@ fn picture(run: &Run, drawing: &Drawing, stem: &str, caption: String) -> Result<
     Ok(Picture { file: format!("figures/{stem}.png"), caption, image: Image::Svg(svg) })
 }
 
-fn fan(run: &Run, o: &Observed, reference: &Reference, best: &PosteriorSamples) -> Result<Drawing, ExperimentError> {
+fn fan(
+    run: &Run,
+    o: &Observed,
+    reference: &Reference,
+    best: &PosteriorSamples,
+) -> Result<Drawing, ExperimentError> {
     let e = &run.loaded.experiment;
     let names = run.system.component_names();
     let components: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -68,7 +78,8 @@ fn fan(run: &Run, o: &Observed, reference: &Reference, best: &PosteriorSamples) 
     for (row, (h, c)) in operator.matrix.outer_iter().zip(&operator.offset).enumerate() {
         let used: Vec<usize> = (0..h.len()).filter(|&i| h[i] != 0.0).collect();
         if let [component] = used[..] {
-            let values: Vec<f64> = observations.values().column(row).iter().map(|y| (y - c) / h[component]).collect();
+            let values: Vec<f64> =
+                observations.values().column(row).iter().map(|y| (y - c) / h[component]).collect();
             drawn.push((component, values, o.config.noise_std / h[component].abs()));
         }
     }
@@ -134,8 +145,11 @@ fn distances(run: &Run, scores: &Scores) -> Result<Drawing, FigureError> {
         .iter()
         .filter_map(|n| Some((format!("{n}: two runs of the filter"), scores.mean(n, None, "w1")?.0)))
         .collect();
-    let levels: Vec<Level<'_>> =
-        floors.iter().zip(&names).map(|((name, value), of)| Level { name, value: *value, of: Some(of) }).collect();
+    let levels: Vec<Level<'_>> = floors
+        .iter()
+        .zip(&names)
+        .map(|((name, value), of)| Level { name, value: *value, of: Some(of) })
+        .collect();
     let corrections: Vec<usize> = corrections.iter().map(|&c| c as usize).collect();
     let note = format!("{} samples, Euclidean distance of physical trajectories", e.assimilation.samples);
     w1_against_corrections(&e.title, &note, &corrections, &curves, &levels)
@@ -146,8 +160,10 @@ fn training(run: &Run, model: &Model) -> Result<Drawing, FigureError> {
     let reals = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
     let epochs: Vec<f64> = (1..=model.curve.training.len()).map(|e| e as f64).collect();
     let total = t.epochs as usize;
-    let mut validated: Vec<f64> =
-        (1..=total).filter(|e| e.is_multiple_of(t.validation_every) || *e == total).map(|e| e as f64).collect();
+    let mut validated: Vec<f64> = (1..=total)
+        .filter(|e| e.is_multiple_of(t.validation_every) || *e == total)
+        .map(|e| e as f64)
+        .collect();
     validated.truncate(model.curve.validation.len());
     let rates: Vec<f64> = (0..epochs.len()).map(|e| t.decay.at(e, total, t.learning_rate)).collect();
     let parameters: usize = model.weights.values().map(ndarray::ArrayBase::len).sum();
@@ -175,7 +191,13 @@ fn write_curve(run: &Run, model: &Model) -> Result<(), ExperimentError> {
     run.write("training.csv", text.as_bytes()).map(|_| ())
 }
 
-fn assemble(run: &Run, model: &Model, samples: &[PosteriorSamples], scores: &Scores, figures: Vec<Picture>) -> Report {
+fn assemble(
+    run: &Run,
+    model: &Model,
+    samples: &[PosteriorSamples],
+    scores: &Scores,
+    figures: Vec<Picture>,
+) -> Report {
     let e = &run.loaded.experiment;
     let diverged: usize = samples.iter().map(|p| p.diverged).sum();
     let mut notes = Vec::new();
@@ -248,7 +270,7 @@ fn table(run: &Run, name: &str, scores: &Scores) -> Table {
             "Means over {} trajectories ± standard error; W₁ of the filter is between two of its runs.",
             e.assimilation.trajectories
         ),
-        columns: ["", ].into_iter().chain(columns.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
+        columns: [""].into_iter().chain(columns.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
         rows,
     }
 }

@@ -40,8 +40,21 @@ impl Keyed {
     }
 
     /// A tensor [N, L, D] in f64.
-    pub(crate) fn trajectories(&self, name: &str, stage: &'static str) -> Result<Array3<f64>, ExperimentError> {
-        let missing = || ExperimentError::Stage { stage, reason: format!("there is no tensor «{name}» of rank 3") };
+    ///
+    /// Errors: it is not there; `path` is the file, for the message.
+    pub(crate) fn trajectories(
+        &self,
+        name: &str,
+        path: &Path,
+        stage: &'static str,
+    ) -> Result<Array3<f64>, ExperimentError> {
+        let missing = || ExperimentError::Stage {
+            stage,
+            reason: format!(
+                "read {}: there is no tensor «{name}» of rank 3; delete the file",
+                path.display()
+            ),
+        };
         let tensor = self.tensors.get(name).ok_or_else(missing)?;
         tensor.mapv(f64::from).into_dimensionality::<Ix3>().map_err(|_| missing())
     }

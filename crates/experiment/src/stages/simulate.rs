@@ -17,14 +17,18 @@ pub(crate) fn simulate(run: &Run) -> Result<TrajectoryStore, ExperimentError> {
     let recipe = &run.recipe;
     let key = keys::data(recipe);
     let path = run.data_folder.join(format!("{}-{}.zarr", run.loaded.experiment.dataset, &key[..12]));
-    if TrajectoryStore::is_complete(&path) {
+    // A store that is there and can't be read is an error that says what to do, not a reason to replace it.
+    if path.join("zarr.json").exists() {
+        let store = TrajectoryStore::open(&path).map_err(&wrap)?;
+        TrajectoryStore::remove_leftovers(&path).map_err(&wrap)?;
         run.reused(STAGE, &path);
-        return TrajectoryStore::open(&path).map_err(wrap);
+        return Ok(store);
     }
     let system = &*run.system;
     let names = system.component_names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let layout = Layout::new(recipe.trajectories(), recipe.steps, vec![Dimension::named("component", &names)]);
+    let layout =
+        Layout::new(recipe.trajectories(), recipe.steps, vec![Dimension::named("component", &names)]);
     let (train, validation, test) = recipe.split;
     let description = Description {
         system: system.name().into(),

@@ -54,6 +54,7 @@ pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, Experim
     let key = keys::model(&run.recipe, e);
     let path = run.folder.join("model.safetensors");
     if let Some(model) = load(run, &path, &key)? {
+        Run::remove(&checkpoint_path(run))?;
         run.reused(STAGE, &path);
         return Ok(model);
     }
@@ -64,17 +65,15 @@ pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, Experim
     let wrap = ExperimentError::stage::<DiffusionError>(STAGE);
     let network = e.score.network().clone();
     let mut trainer =
-        Trainer::new(&mut executor, network.clone(), &window, settings, seed(e.seed, [0x0500, 0, 0])).map_err(&wrap)?;
+        Trainer::new(&mut executor, network.clone(), &window, settings, seed(e.seed, [0x0500, 0, 0]))
+            .map_err(&wrap)?;
     trainer.begin(&network.initialise(seed(e.seed, [0x0501, 0, 0]))).map_err(&wrap)?;
     let used = if average.is_some() { Weights::Averaged } else { Weights::Trained };
     let curve = epochs(run, store, &mut trainer, used, &key)?;
     let weights = trainer.weights(used).map_err(&wrap)?;
     let model = Model { key, weights, curve };
     save(run, &path, &model)?;
-    let checkpoint = checkpoint_path(run);
-    if checkpoint.exists() {
-        std::fs::remove_file(&checkpoint).map_err(|e| ExperimentError::io("remove", &checkpoint, e))?;
-    }
+    Run::remove(&checkpoint_path(run))?;
     Ok(model)
 }
 
@@ -97,7 +96,7 @@ fn epochs(
     let windows = Windows::new(run, store);
     let progress = run.progress(STAGE, epochs * windows.training.len());
     progress.resume_at((begin * windows.training.len()) as u64);
-    let mut clock = Clock::default();
+    let mut clock = Clock::new(run.checkpoint);
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel(AHEAD);
         let windows = &windows;
@@ -145,10 +144,11 @@ fn one_epoch(
         let values = batches.recv().map_err(ExperimentError::stage(STAGE))??;
         let n = values.len() / windows.window_len();
         let step = (epoch * per_epoch + batch) as u32;
-        sum += n as f64 * trainer.step(step, rate, &values).map_err(|e| ExperimentError::Stage {
-            stage: STAGE,
-            reason: format!("epoch {epoch}: {e}; lower training.learning_rate"),
-        })?;
+        sum += n as f64
+            * trainer.step(step, rate, &values).map_err(|e| ExperimentError::Stage {
+                stage: STAGE,
+                reason: format!("epoch {epoch}: {e}; lower training.learning_rate"),
+            })?;
         count += n;
         progress.advance(n as u64);
     }
@@ -289,7 +289,10 @@ fn save(run: &Run, path: &Path, model: &Model) -> Result<(), ExperimentError> {
     let wrap = ExperimentError::stage::<serde_json::Error>(STAGE);
     let normalisation = run.system.normalisation();
     let header = ModelHeader {
-        architecture: serde_json::to_value(&e.score).map_err(&wrap)?,
+        architecture: json!({
+            "window": e.score.window(),
+            "network": serde_json::to_value(e.score.network()).map_err(&wrap)?,
+        }),
         normalisation: json!({ "offset": normalisation.offset, "scale": normalisation.scale }),
         training: json!({
             "data": serde_json::to_value(&run.recipe).map_err(&wrap)?,
@@ -320,7 +323,8 @@ fn load(run: &Run, path: &Path, key: &str) -> Result<Option<Model>, ExperimentEr
     let curve = curve_of(&file.tensors);
     file.tensors.retain(|name, _| !name.starts_with("curve."));
     let parameters = run.loaded.experiment.score.network().parameters();
-    let expected: Vec<(&str, &[usize])> = parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
+    let expected: Vec<(&str, &[usize])> =
+        parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
     file.expect_shapes(&expected).map_err(&wrap)?;
     Ok(Some(Model { key: key.into(), weights: file.tensors, curve }))
 }

@@ -3,8 +3,10 @@
 use sda_graph::{Declaration, Fused, Graph, NodeId, Plan, PlanOptions, Program, StepKind};
 
 fn plan(g: Graph, outputs: &[NodeId]) -> Plan {
-    let program =
-        outputs.iter().enumerate().fold(Program::new(g), |program, (i, n)| program.output(format!("y{i}"), *n));
+    let program = outputs
+        .iter()
+        .enumerate()
+        .fold(Program::new(g), |program, (i, n)| program.output(format!("y{i}"), *n));
     Plan::new(&program, PlanOptions::default())
 }
 

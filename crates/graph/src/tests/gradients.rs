@@ -44,7 +44,10 @@ fn check(name: &str, g: &mut Graph, of: NodeId, wrt: &[(usize, NodeId)], at: &[V
             let derivative = dot(gradient, &d);
             let scale = 1.0 + gradient.iter().zip(&d).map(|(g, d)| (g * d).abs()).sum::<f64>();
             let error = (difference - derivative).abs() / scale;
-            assert!(error < TOLERANCE, "{name}, input {input}: {derivative} but differences say {difference}");
+            assert!(
+                error < TOLERANCE,
+                "{name}, input {input}: {derivative} but differences say {difference}"
+            );
         }
     }
 }
@@ -62,7 +65,8 @@ fn differentiable(case: &Case) -> Vec<(usize, NodeId)> {
 /// The case's data; where two arrays are compared, moved apart from near ties, at which differences mean nothing.
 fn data(case: &Case, seed: u64) -> Vec<Vec<f64>> {
     let mut data = case.inputs::<f64>(seed);
-    if let (Op::Binary(Binary::Max | Binary::Min | Binary::Less), [a, b]) = (&case.result().op, &mut data[..]) {
+    if let (Op::Binary(Binary::Max | Binary::Min | Binary::Less), [a, b]) = (&case.result().op, &mut data[..])
+    {
         a.iter_mut().zip(b).filter(|(a, b)| (**a - **b).abs() < 0.01).for_each(|(a, _)| *a += 0.05);
     }
     data

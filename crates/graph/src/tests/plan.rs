@@ -1,7 +1,9 @@
 //! Plans of random programs, traced symbolically: every read finds the value it is meant to find.
 
 use proptest::prelude::*;
-use sda_graph::{Access, Declaration, Graph, Place, Plan, PlanOptions, Program, Stage, Step, StepKind};
+use sda_graph::{
+    Access, Declaration, Graph, Op, Place, Plan, PlanOptions, Program, Stage, Step, StepInput, StepKind,
+};
 use sda_kernels::catalogue::random_program;
 use std::collections::HashMap;
 
@@ -42,7 +44,8 @@ fn check_in_place(step: &Step) {
         for (k, input) in step.inputs.iter().enumerate().filter(|(_, i)| i.place == output.place) {
             let StepKind::Fused(fused) = &step.kind else { panic!("an op works in place: {step:?}") };
             let operand = fused.operands[k];
-            let pointwise = operand.div == 1 && operand.modulus == usize::MAX && operand.columns == (fused.cols > 1);
+            let pointwise =
+                operand.div == 1 && operand.modulus == usize::MAX && operand.columns == (fused.cols > 1);
             assert!(pointwise && len(&input.shape) == len(&output.shape), "in place: {step:?}");
         }
     }
@@ -54,12 +57,20 @@ fn check_in_place(step: &Step) {
 /// Blocks of a row stage run at the same time: what one writes, no other may read.
 fn check_blocks(rows: usize, steps: &[Step]) {
     let inputs = || steps.iter().flat_map(|s| &s.inputs);
+    let local = |i: &&StepInput| matches!(i.place, Place::Local(_));
+    assert!(inputs().filter(local).all(|i| i.access == Access::Piece), "a block's own slot is read whole");
     for step in steps {
         for output in &step.outputs {
             for input in inputs().filter(|i| i.place == output.place && !matches!(i.place, Place::Local(_))) {
-                assert!(!step.reduces || matches!(input.place, Place::State(_)), "a sum over rows is read early");
+                assert!(
+                    !step.reduces || matches!(input.place, Place::State(_)),
+                    "a sum over rows is read early"
+                );
                 let same_pieces = input.access == Access::Piece && len(&input.shape) == len(&output.shape);
-                assert!(step.reduces || same_pieces, "a block reads what another writes: {output:?} {input:?}");
+                assert!(
+                    step.reduces || same_pieces,
+                    "a block reads what another writes: {output:?} {input:?}"
+                );
             }
             assert!(step.reduces || len(&output.shape).is_multiple_of(rows), "{output:?} has no pieces");
         }
@@ -71,7 +82,9 @@ fn check_sizes(plan: &Plan, stage: &Stage, step: &Step) {
     for (place, n) in places.chain(step.outputs.iter().map(|o| (o.place, len(&o.shape)))) {
         match (place, stage) {
             (Place::Full(k), _) => assert!(plan.full[k] >= n, "slot {k} is too short for {n}"),
-            (Place::Local(k), Stage::Rows { rows, local, .. }) => assert!(local[k] * rows >= n, "local slot {k}"),
+            (Place::Local(k), Stage::Rows { rows, local, .. }) => {
+                assert!(local[k] * rows >= n, "local slot {k}");
+            }
             (Place::Local(_), Stage::Global(_)) => panic!("a local slot in a global stage"),
             _ => {}
         }
@@ -95,9 +108,17 @@ fn trace(program: &Program, plan: &Plan) -> Trace {
             assert!(!step.reduces || matches!(stage, Stage::Rows { .. }));
             reads.push(step.inputs.iter().map(|i| memory.read(i.place)).collect());
             for (k, output) in step.outputs.iter().enumerate() {
-                assert!(!matches!(output.place, Place::Input(_) | Place::Constant(_)), "{:?} is written", output.place);
+                assert!(
+                    !matches!(output.place, Place::Input(_) | Place::Constant(_)),
+                    "{:?} is written",
+                    output.place
+                );
                 let made = Content::Made(reads.len() - 1, k);
-                if step.reduces { late.push((output.place, made)) } else { _ = memory.0.insert(output.place, made) }
+                if step.reduces {
+                    late.push((output.place, made));
+                } else {
+                    _ = memory.0.insert(output.place, made);
+                }
             }
         }
         memory.0.extend(late);
@@ -192,6 +213,13 @@ fn layers_are_one_row_stage() {
         .fold(Program::new(g), |program, (i, n)| program.output(format!("g{i}"), *n));
     let plan = Plan::new(&program, PlanOptions::default());
     check(&program);
-    let [Stage::Rows { rows: 64, steps, .. }] = &plan.stages[..] else { panic!("{:?}", plan.stages) };
+    // Before it only the weights are transposed.
+    let Some((Stage::Rows { rows: 64, steps, .. }, before)) = plan.stages.split_last() else {
+        panic!("{:?}", plan.stages)
+    };
     assert_eq!(steps.iter().filter(|s| s.reduces).count(), 3);
+    for stage in before {
+        let Stage::Global(steps) = stage else { panic!("{:?}", plan.stages) };
+        assert!(steps.iter().all(|s| matches!(s.kind, StepKind::Op(Op::Permute { .. }))), "{steps:?}");
+    }
 }

@@ -9,7 +9,8 @@ fn refuses(shapes: &[&[usize]], says: &[&str], build: impl FnOnce(&mut Graph, &[
         shapes.iter().enumerate().map(|(i, s)| g.input(Declaration::shared(format!("x{i}"), s))).collect();
     let before = g.nodes().len();
     let panic = catch_unwind(AssertUnwindSafe(|| build(&mut g, &nodes))).expect_err("it was accepted");
-    let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).into()));
+    let text =
+        panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).into()));
     let text = text.expect("a message");
     for part in says {
         assert!(text.contains(part), "«{text}» does not say «{part}»");
@@ -45,8 +46,12 @@ fn movement() {
 
 #[test]
 fn products() {
-    refuses(&[&[2, 3], &[4, 5]], &["matmul", "[2, 3]", "[4, 5]"], |g, x| _ = g.matmul(x[0], x[1], false, false));
-    refuses(&[&[2, 3], &[3, 5]], &["matmul", "[2, 3]", "[3, 5]"], |g, x| _ = g.matmul(x[0], x[1], true, false));
+    refuses(&[&[2, 3], &[4, 5]], &["matmul", "[2, 3]", "[4, 5]"], |g, x| {
+        _ = g.matmul(x[0], x[1], false, false);
+    });
+    refuses(&[&[2, 3], &[3, 5]], &["matmul", "[2, 3]", "[3, 5]"], |g, x| {
+        _ = g.matmul(x[0], x[1], true, false);
+    });
     refuses(&[&[2, 3], &[3]], &["matmul", "[2, 3]", "[3]"], |g, x| _ = g.matmul(x[0], x[1], false, false));
     refuses(&[&[2, 3, 4], &[3, 4, 5]], &["matmul", "[2, 3, 4]", "[3, 4, 5]"], |g, x| {
         _ = g.matmul(x[0], x[1], false, false);
@@ -71,7 +76,9 @@ fn convolutions() {
     let wide = ConvGeometry { kernel: [1, 9], ..g3 };
     refuses(&[x, w], &["kernel 9", "input 8"], |g, n| _ = g.conv(Face::Forward, wide, n[0], n[1]));
     let around = ConvGeometry { padding: [none, padding(9, PaddingMode::Circular)], ..g3 };
-    refuses(&[x, w], &["circular padding 9+9", "input 8"], |g, n| _ = g.conv(Face::Forward, around, n[0], n[1]));
+    refuses(&[x, w], &["circular padding 9+9", "input 8"], |g, n| {
+        _ = g.conv(Face::Forward, around, n[0], n[1]);
+    });
     let still = ConvGeometry { stride: [1, 0], ..g3 };
     refuses(&[x, w], &["stride 0"], |g, n| _ = g.conv(Face::Forward, still, n[0], n[1]));
 }
@@ -94,7 +101,9 @@ fn programs() {
         let s = g.state(Declaration::shared("s", &[3]));
         (g, s)
     };
-    refuses(&[&[2]], &["state «s»", "[3]", "[2]"], |g, x| _ = Program::new(with_state(g).0).update("s", x[0]));
+    refuses(&[&[2]], &["state «s»", "[3]", "[2]"], |g, x| {
+        _ = Program::new(with_state(g).0).update("s", x[0]);
+    });
     refuses(&[], &["state «s»", "assigned twice"], |g, _| {
         let (g, s) = with_state(g);
         _ = Program::new(g).update("s", s).update("s", s);

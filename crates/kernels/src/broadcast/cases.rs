@@ -2,7 +2,8 @@
 
 use crate::catalogue::{Case, Domain, Exactness, Kernel};
 
-pub(crate) const BROADCAST: Kernel = Kernel::new("broadcast", "y[i, j] = x[0, j], and so on for each axis", cases);
+pub(crate) const BROADCAST: Kernel =
+    Kernel::new("broadcast", "y[i, j] = x[0, j], and so on for each axis", cases);
 
 fn cases() -> Vec<Case> {
     let shapes: [(&[usize], &[usize]); 8] = [

@@ -41,8 +41,9 @@ impl Case {
     ) -> Self {
         let mut graph = Graph::new();
         let declared = inputs.iter().enumerate();
-        let nodes: Vec<NodeId> =
-            declared.map(|(i, (shape, _))| graph.input(Declaration::shared(format!("x{i}"), shape))).collect();
+        let nodes: Vec<NodeId> = declared
+            .map(|(i, (shape, _))| graph.input(Declaration::shared(format!("x{i}"), shape)))
+            .collect();
         let results = build(&mut graph, &nodes);
         let program = results
             .iter()

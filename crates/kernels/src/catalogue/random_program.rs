@@ -39,7 +39,7 @@ struct Generator {
 pub fn random_program(seed: u64, nodes: usize) -> Program {
     let mut draw = Stream::new(seed, 0x5eed).sequence(0, 0);
     let mut pick = |from: &[usize]| from[draw.below(from.len() as u32) as usize];
-    let sizes = [pick(&[1, 2, 5, 13, 37]), pick(&[1, 2, 3]), pick(&[1, 2, 3, 8, 17])];
+    let sizes = [pick(&[1, 2, 5, 12, 37]), pick(&[1, 2, 3]), pick(&[1, 2, 3, 8, 17])];
     let mut generator = Generator { g: Graph::new(), draw, values: Vec::new(), sizes, streams: 0 };
     generator.declare();
     for _ in 0..nodes {

@@ -5,16 +5,26 @@ use crate::catalogue::{Case, Domain, Exactness, Kernel};
 use sda_graph::{ConvGeometry, Face, Padding, PaddingMode};
 
 pub(crate) const FORWARD: Kernel =
-    Kernel::new("conv-forward", "y[b, o, c'] = Σ x[b, source(o, k), c] w[k, c, c']", || cases(Face::Forward));
+    Kernel::new("conv-forward", "y[b, o, c'] = Σ x[b, source(o, k), c] w[k, c, c']", || {
+        cases(Face::Forward)
+    });
 pub(crate) const INPUT: Kernel =
     Kernel::new("conv-input", "dx[b, source(o, k), c] += dy[b, o, c'] w[k, c, c']", || cases(Face::Input));
 pub(crate) const FILTER: Kernel =
-    Kernel::new("conv-filter", "dw[k, c, c'] = Σ x[b, source(o, k), c] dy[b, o, c']", || cases(Face::Filter));
+    Kernel::new("conv-filter", "dw[k, c, c'] = Σ x[b, source(o, k), c] dy[b, o, c']", || {
+        cases(Face::Filter)
+    });
 
 /// Batch, channels in and out, and the geometry.
 type Size = (usize, usize, usize, ConvGeometry);
 
-fn geometry(input: [usize; 2], kernel: [usize; 2], stride: usize, mode: PaddingMode, wide: usize) -> ConvGeometry {
+fn geometry(
+    input: [usize; 2],
+    kernel: [usize; 2],
+    stride: usize,
+    mode: PaddingMode,
+    wide: usize,
+) -> ConvGeometry {
     // A height of 1 is a 1-D convolution.
     let padding = [0, 1].map(|i| {
         let before = if kernel[i] == 1 { 0 } else { (kernel[i] - 1) / 2 + wide };

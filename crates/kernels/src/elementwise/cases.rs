@@ -11,7 +11,9 @@ const SHAPES: [&[usize]; 5] = [&[1], &[7], &[4, 16], &[19, 27], &[2, 3, 5]];
 
 fn exactness(op: Unary) -> Exactness {
     match op {
-        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Sqrt | Unary::Recip | Unary::Finite => Exactness::Exact,
+        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Sqrt | Unary::Recip | Unary::Finite => {
+            Exactness::Exact
+        }
         Unary::Exp | Unary::Tanh | Unary::Sigmoid | Unary::Erf => Exactness::Ulps(4),
         // The platform's.
         Unary::Ln | Unary::Sin | Unary::Cos => Exactness::Ulps(1),

@@ -1,11 +1,12 @@
-//! Every transposition at (M, K, N) around the registers' tiles; batched ones too.
+//! Every transposition at (M, K, N) around tiles of 12 × 32 and 512 terms; batched ones too.
 
 use crate::catalogue::{Case, Domain, Exactness, Kernel};
 
-pub(crate) const MATMUL: Kernel = Kernel::new("matmul", "C = op(A) op(B), op the identity or the transpose", cases);
+pub(crate) const MATMUL: Kernel =
+    Kernel::new("matmul", "C = op(A) op(B), op the identity or the transpose", cases);
 
 fn cases() -> Vec<Case> {
-    let sizes: [(&[usize], usize, usize, usize); 9] = [
+    let sizes: [(&[usize], usize, usize, usize); 11] = [
         (&[], 1, 1, 1),
         (&[], 1, 7, 5),
         (&[], 13, 1, 3),
@@ -13,12 +14,16 @@ fn cases() -> Vec<Case> {
         (&[], 37, 15, 64),
         (&[], 65, 33, 49),
         (&[], 128, 257, 16),
+        (&[], 12, 512, 32),
+        (&[], 25, 513, 65),
         (&[3], 5, 4, 7),
         (&[2], 17, 16, 9),
     ];
     let transposed = [(false, false), (false, true), (true, false), (true, true)];
     let case = |batch: &[usize], m, k, n, ta: bool, tb: bool| {
-        let shape = |rows: usize, cols: usize, t: bool| [batch, &if t { [cols, rows] } else { [rows, cols] }].concat();
+        let shape = |rows: usize, cols: usize, t: bool| {
+            [batch, &if t { [cols, rows] } else { [rows, cols] }].concat()
+        };
         let (a, b) = (shape(m, k, ta), shape(k, n, tb));
         let inputs = [(&a[..], Domain::Real), (&b[..], Domain::Real)];
         Case::op(&inputs, Exactness::Reduction { length: k }, |g, x| g.matmul(x[0], x[1], ta, tb))

@@ -49,22 +49,38 @@ pub(crate) fn sgemm(
         unsafe { avx512::run_parallel(whole, parallel) };
         return;
     }
-    let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     // SAFETY: the asserts above keep every element inside its slice; C's rows do not overlap, and Rust's borrow of
     // `c` keeps it apart from A and B.
+    unsafe { library([m, k, n], (a.as_ptr(), sa), (b.as_ptr(), sb), (c.as_mut_ptr(), row), accumulate, parallel) };
+}
+
+/// The matrix library's product, for any strides and any machine.
+///
+/// # Safety
+/// All elements lie inside their allocations, C apart from A and B.
+pub(super) unsafe fn library(
+    [m, k, n]: [usize; 3],
+    (a, sa): (*const f32, (usize, usize)),
+    (b, sb): (*const f32, (usize, usize)),
+    (c, row): (*mut f32, usize),
+    accumulate: bool,
+    parallel: bool,
+) {
+    let parallelism = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    // SAFETY: the caller's contract.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            c.as_mut_ptr(),
+            c,
             1,
             row as isize,
             accumulate,
-            a.as_ptr(),
+            a,
             sa.1 as isize,
             sa.0 as isize,
-            b.as_ptr(),
+            b,
             sb.1 as isize,
             sb.0 as isize,
             1.0f32,

@@ -8,6 +8,8 @@ mod avx512;
 pub(crate) mod cases;
 pub(crate) mod cpu;
 pub(crate) mod reference;
+#[cfg(test)]
+mod tests;
 
 /// Lengths and strides of one product.
 pub(crate) struct Product {

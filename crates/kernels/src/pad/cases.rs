@@ -2,7 +2,8 @@
 
 use crate::catalogue::{Case, Domain, Exactness, Kernel};
 
-pub(crate) const PAD: Kernel = Kernel::new("pad", "y[before + i·step] = x[i] along an axis, 0 elsewhere", cases);
+pub(crate) const PAD: Kernel =
+    Kernel::new("pad", "y[before + i·step] = x[i] along an axis, 0 elsewhere", cases);
 
 fn cases() -> Vec<Case> {
     let shapes: [(&[usize], usize, usize, usize, usize); 8] = [

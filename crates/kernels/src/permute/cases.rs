@@ -2,7 +2,8 @@
 
 use crate::catalogue::{Case, Domain, Exactness, Kernel};
 
-pub(crate) const PERMUTE: Kernel = Kernel::new("permute", "y[i, j, k] = x[…], output axis a is input axis axes[a]", cases);
+pub(crate) const PERMUTE: Kernel =
+    Kernel::new("permute", "y[i, j, k] = x[…], output axis a is input axis axes[a]", cases);
 
 fn cases() -> Vec<Case> {
     let shapes: [(&[usize], &[usize]); 9] = [

@@ -60,7 +60,8 @@ fn bits_depend_neither_on_the_cut_nor_on_threads() {
         for case in kernel.cases() {
             let inputs = case.inputs::<f32>(2);
             for level in Level::available() {
-                let run = |split, parallel| bits(replay(&case.program, How { level, split, parallel }, &inputs));
+                let run =
+                    |split, parallel| bits(replay(&case.program, How { level, split, parallel }, &inputs));
                 let whole = run(1 << 20, false);
                 assert_eq!(whole, run(1, false), "{} {}", kernel.name, case.name);
                 assert_eq!(whole, run(13, false), "{} {}", kernel.name, case.name);

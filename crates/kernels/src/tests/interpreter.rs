@@ -34,7 +34,8 @@ fn run<T: Real>(program: &Program) -> Vec<Vec<T>> {
     interpreter.run(handle, KEY, &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
     let outputs: Vec<Vec<T>> =
         (0..program.outputs.len()).map(|i| interpreter.output(handle, i).to_vec()).collect();
-    let states = program.graph.states().iter().map(|d| interpreter.read(&d.name).unwrap().into_raw_vec_and_offset().0);
+    let states =
+        program.graph.states().iter().map(|d| interpreter.read(&d.name).unwrap().into_raw_vec_and_offset().0);
     outputs.into_iter().chain(states).collect()
 }
 

@@ -22,7 +22,8 @@ fn fast_forms_spread_a_nan_as_the_reference_does() {
                 for level in Level::available() {
                     let got = replay(&case.program, How { level, split: 5, parallel: false }, &inputs);
                     for (k, got) in got.iter().enumerate() {
-                        let want: Vec<bool> = interpreter.output(handle, k).iter().map(|x| x.is_nan()).collect();
+                        let want: Vec<bool> =
+                            interpreter.output(handle, k).iter().map(|x| x.is_nan()).collect();
                         let got: Vec<bool> = got.iter().map(|x| x.is_nan()).collect();
                         assert_eq!(got, want, "{} {} {level:?}, input {poisoned}", kernel.name, case.name);
                     }

@@ -38,7 +38,9 @@ pub(super) fn run(
         for (i, d) in program.graph.states().iter().enumerate() {
             if step == 0 || states == States::Drawn {
                 let value = numbers(&d.shape, step, 100 + i as u32);
-                executor.write(&d.name, ArrayD::from_shape_vec(d.shape.clone(), value).unwrap().view()).unwrap();
+                executor
+                    .write(&d.name, ArrayD::from_shape_vec(d.shape.clone(), value).unwrap().view())
+                    .unwrap();
             }
         }
         let inputs = inputs(program.graph.inputs(), step);
@@ -62,7 +64,8 @@ pub(super) fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     let one = |(a, b): (&Vec<f32>, &Vec<f32>)| {
         assert_eq!(a.len(), b.len());
         let scale = b.iter().fold(1.0, |m: f32, x| m.max(x.abs()));
-        let apart = |(a, b): (&f32, &f32)| if a.is_nan() != b.is_nan() { f32::INFINITY } else { (a - b).abs() };
+        let apart =
+            |(a, b): (&f32, &f32)| if a.is_nan() == b.is_nan() { (a - b).abs() } else { f32::INFINITY };
         a.iter().zip(b).map(apart).fold(0.0, f32::max) / scale
     };
     a.iter().zip(b).map(one).fold(0.0, f32::max)

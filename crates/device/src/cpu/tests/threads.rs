@@ -27,7 +27,8 @@ fn same_on_any_number_of_threads(name: &str, program: &Program) {
 #[test]
 fn large_matrix_products_have_the_same_bits_on_any_number_of_threads() {
     // Square, long inner length, thin in each direction, one row, one column.
-    let sizes = [[300, 257, 331], [64, 5000, 48], [2000, 8, 9], [7, 300, 4000], [1, 1500, 1500], [1500, 1500, 1]];
+    let sizes =
+        [[300, 257, 331], [64, 5000, 48], [2000, 8, 9], [7, 300, 4000], [1, 1500, 1500], [1500, 1500, 1]];
     for [m, k, n] in sizes {
         for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
             let a = if ta { [k, m] } else { [m, k] };

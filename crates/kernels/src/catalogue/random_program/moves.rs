@@ -49,7 +49,7 @@ impl Generator {
             }
             1 if shape.len() < 4 && at < shape.len() => {
                 let n = shape[at];
-                let divisor = self.sizes[self.below(3)];
+                let divisor = [self.sizes[0], self.sizes[1], self.sizes[2], 2, 3][self.below(5)];
                 if n.is_multiple_of(divisor) {
                     shape[at] = divisor;
                     shape.insert(at + 1, n / divisor);

@@ -1,0 +1,188 @@
+//! A bad file or setting is told with its place, its field and what was expected.
+
+use super::{SMALL, Written};
+
+/// The message for `SMALL` with one text replaced.
+#[track_caller]
+fn message(from: &str, to: &str) -> String {
+    assert_eq!(SMALL.matches(from).count(), 1, "«{from}»");
+    let file = Written::new(&SMALL.replace(from, to));
+    let error = file.load(None, &[]).expect_err(to);
+    let message = error.to_string();
+    assert!(message.contains(file.path.to_str().unwrap()), "{message}");
+    message
+}
+
+/// The message tells line and column of the replaced text's line, and these words.
+#[track_caller]
+fn check_place(from: &str, to: &str, words: &[&str]) {
+    let message = message(from, to);
+    let line = SMALL[..SMALL.find(from).unwrap()].lines().count();
+    let place = message.split("small.ron:").nth(1).unwrap_or_else(|| panic!("no place in: {message}"));
+    let mut numbers = place.split(':');
+    let found: usize = numbers.next().unwrap().parse().unwrap();
+    let column: usize = numbers.next().unwrap().parse().unwrap_or_else(|_| panic!("no column in: {message}"));
+    assert!(found == line && column > 0, "expected line {line}: {message}");
+    for word in words {
+        assert!(message.contains(word), "«{word}» is not in: {message}");
+    }
+}
+
+/// The message of a value out of range names the field and these words.
+#[track_caller]
+fn check_value(from: &str, to: &str, words: &[&str]) {
+    let message = message(from, to);
+    for word in words {
+        assert!(message.contains(word), "«{word}» is not in: {message}");
+    }
+}
+
+#[test]
+fn unknown_fields() {
+    check_place("batch: 8", "batches: 8", &["training", "batches", "epochs", "batch"]);
+    check_place("seed: 1,", "seed: 1, sed: 2,", &["sed", "seed"]);
+    check_place("(steps: 8)", "(steps: 8, tua: 1.0)", &["assimilation.sampler", "tua", "tau"]);
+    check_place("(steps: 8)", "(steps: 8, corrections: 1)", &["assimilation.sampler", "corrections"]);
+    check_place(
+        "guidance: Sda(gamma: 3e-2)",
+        "guidance: Sdo(gamma: 3e-2)",
+        &["guidance", "Sdo", "Sda", "Dps"],
+    );
+}
+
+#[test]
+fn wrong_types() {
+    check_place("batch: 8", "batch: \"eight\"", &["training.batch", "integer"]);
+    check_place("batch: 8", "batch: -8", &["training.batch", "not negative"]);
+    check_place("batch: 8", "batch: 8.5", &["training", "comma"]);
+    check_place("noise_std: 0.25", "noise_std: true", &["observations[1].noise_std", "float"]);
+    check_place("corrections: [0, 1]", "corrections: 1", &["assimilation.corrections"]);
+    check_place("title: \"small, (odd) [title] // no comment\"", "title: 3", &["title", "string"]);
+}
+
+#[test]
+fn missing_fields_and_broken_text() {
+    check_place_anywhere("    seed: 1,\n", "", &["seed"]);
+    check_place_anywhere("samples: 8,", "", &["samples", "assimilation"]);
+    check_place_anywhere("batch: 8,", "batch: 8", &["training", "omma"]);
+    check_place_anywhere("seed: 1,", "seed: ,", &["seed"]);
+    check_place_anywhere("    },\n)\n", "    },\n", &["small.ron:"]);
+    check_place_anywhere("    },\n)\n", "    },\n)\nmore", &["the end"]);
+}
+
+/// As `check_place`, where the reader stops elsewhere than at the replaced text.
+#[track_caller]
+fn check_place_anywhere(from: &str, to: &str, words: &[&str]) {
+    let message = message(from, to);
+    let place = message.split("small.ron:").nth(1).unwrap_or_else(|| panic!("no place in: {message}"));
+    let numbers: Vec<&str> = place.split(':').take(2).collect();
+    assert!(numbers.iter().all(|n| n.parse::<usize>().is_ok_and(|n| n > 0)), "{message}");
+    for word in words {
+        assert!(message.contains(word), "«{word}» is not in: {message}");
+    }
+}
+
+#[test]
+fn values_out_of_range() {
+    check_value("noise_std: 0.25", "noise_std: -0.25", &["observations.1.noise_std", "positive", "-0.25"]);
+    check_value("noise_std: 0.25", "noise_std: NaN", &["observations.1.noise_std", "positive", "NaN"]);
+    check_value("noise_std: 0.25", "noise_std: inf", &["observations.1.noise_std", "finite", "inf"]);
+    check_value("learning_rate: 1e-3", "learning_rate: NaN", &["training.learning_rate", "positive", "NaN"]);
+    check_value("epochs: 4", "epochs: 0", &["training.epochs", "at least 1"]);
+    check_value("batch: 8,", "batch: 8, average: 1.5,", &["training.average", "[0, 1)", "1.5"]);
+    check_value(
+        "batch: 8,",
+        "batch: 8, optimiser: (betas: (0.9, 1.0)),",
+        &["training.optimiser.betas", "[0, 1)"],
+    );
+    check_value("batch: 8,", "batch: 8, optimiser: (weight_decay: -1.0),", &["weight_decay", "not negative"]);
+    check_value("gamma: 3e-2", "gamma: -1.0", &["assimilation.guidance", "gamma", "-1"]);
+    check_value("(steps: 8)", "(steps: 0)", &["assimilation.sampler", "steps", "at least 1"]);
+    check_value("(steps: 8)", "(steps: 8, tau: NaN)", &["assimilation.sampler", "tau", "NaN"]);
+    check_value("samples: 8", "samples: 1", &["assimilation.samples", "at least 2"]);
+    check_value("particles: 64", "particles: 4", &["reference.particles", "at least", "8"]);
+    check_value("corrections: [0, 1]", "corrections: [1, 1]", &["assimilation.corrections", "twice"]);
+    check_value("corrections: [0, 1]", "corrections: []", &["assimilation.corrections", "at least one"]);
+    check_value("name: \"hi\"", "name: \"lo\"", &["observations.1.name", "«lo»", "twice"]);
+    check_value("name: \"hi\"", "name: \"../hi\"", &["observations.1.name", "letters"]);
+    check_value(
+        "hidden_features: [16, 16]",
+        "hidden_features: [16, 0]",
+        &["score.network", "hidden_features"],
+    );
+    check_value("samples: 8", "samples: 18446744073709551615", &["assimilation.samples", "at most"]);
+}
+
+#[test]
+fn windows_longer_than_the_trajectory() {
+    check_value("order: 2", "order: 9", &["score.order", "19 states", "17"]);
+    check_value("order: 2", "order: 18446744073709551615", &["score.order", "longer"]);
+    check_value("order: 2", "order: 2, stride: 6", &["score.stride", "1 … 5", "6"]);
+}
+
+/// One message tells all.
+#[test]
+fn all_problems_at_once() {
+    let text = SMALL.replace("epochs: 4", "epochs: 0").replace("noise_std: 0.05", "noise_std: -1");
+    let message = Written::new(&text).load(None, &[]).unwrap_err().to_string();
+    assert!(message.contains("training.epochs") && message.contains("observations.0.noise_std"), "{message}");
+}
+
+#[test]
+fn tiers() {
+    let file = Written::new(SMALL);
+    let message = file.load(Some("smok"), &[]).unwrap_err().to_string();
+    assert!(message.contains("«smok»") && message.contains("quick, smoke, wrong"), "{message}");
+    let message = file.load(Some("wrong"), &[]).unwrap_err().to_string();
+    for word in ["tier wrong", "training.epoch=2", "epochs", "small.ron"] {
+        assert!(message.contains(word), "«{word}» is not in: {message}");
+    }
+}
+
+#[test]
+fn settings() {
+    let file = Written::new(SMALL);
+    for (setting, words) in [
+        ("training.epoch=2", &["--set «training.epoch=2»", "epochs"][..]),
+        ("trainin.epochs=2", &["`trainin`", "`training`", "`seed`"]),
+        ("training.epochs=many", &["training.epochs=many", "training.epochs", "integer"]),
+        ("training.epochs=(", &["training.epochs=("]),
+        ("training.epochs=1)", &["training.epochs=1)"]),
+        ("observations.2.noise_std=1", &["«observations.2»", "2"]),
+        ("seed.low=1", &["«seed»", "no fields"]),
+    ] {
+        let message = file.load(None, &[setting]).expect_err(setting).to_string();
+        for word in words.iter().chain(&["small.ron"]) {
+            assert!(message.contains(word), "«{word}» is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn the_data_must_hold_what_is_asked() {
+    let file = Written::new(SMALL);
+    let recipe = crate::config::load_recipe(&super::root().join("datasets"), "lorenz63").unwrap();
+    for (setting, steps, split, words) in [
+        ("seed=1", 16, (4, 2, 1), &["assimilation.length", "17", "16"][..]),
+        ("seed=1", 64, (0, 2, 1), &["data.split"]),
+        ("seed=1", 64, (4, 2, 0), &["assimilation.trajectories", "1", "0"]),
+        ("seed=1", 64, (usize::MAX, 2, 1), &["data.split", "at most"]),
+        ("score.order=1", 64, (4, 2, 1), &["score.network.features", "3 states × 3 components = 9", "15"]),
+        ("observations.0.operator=Components([3])", 64, (4, 2, 1), &["observations.0.operator"]),
+        ("observations.0.operator=EveryNth(0)", 64, (4, 2, 1), &["observations.0.operator"]),
+        ("observations.0.operator=Saturate", 64, (4, 2, 1), &["observations.0.operator", "linear"]),
+    ] {
+        let settings: &[&str] =
+            if setting == "score.order=1" { &[setting, "score.network.features=15"] } else { &[setting] };
+        let recipe = crate::config::Recipe { steps, split, ..recipe.clone() };
+        let message = match file.load(None, settings) {
+            Ok(loaded) => {
+                loaded.experiment.validate_with(&recipe, &file.path).expect_err(setting).to_string()
+            }
+            Err(e) => e.to_string(),
+        };
+        for word in words.iter().chain(&["small.ron"]) {
+            assert!(message.contains(word), "«{word}» is not in: {message}");
+        }
+    }
+}
