@@ -32,7 +32,9 @@ const LENGTH: usize = 65;
 /// All items, in the table's order.
 pub(crate) fn items(threads: usize) -> Vec<Item> {
     let mut out = vec![
-        item("train_local", Some(3.0 * 64.0 * local_flops()), move || train(threads, &local_network(), &[9, 3])),
+        item("train_local", Some(3.0 * 64.0 * local_flops()), move || {
+            train(threads, &local_network(), &[9, 3])
+        }),
         item("train_global", None, move || train(threads, &global_network(), &[32, 3])),
         item("posterior_score_64", Some(posterior_flops(64)), move || posterior_score(threads, 64)),
         item("posterior_score_1024", Some(posterior_flops(1024)), move || posterior_score(threads, 1024)),
@@ -62,7 +64,12 @@ fn item(
 
 /// Two operations for each weight of the ResMLP and each window.
 fn local_flops() -> f64 {
-    let weights: usize = local_network().parameters().iter().filter(|p| p.shape.len() == 2).map(|p| p.shape.iter().product::<usize>()).sum();
+    let weights: usize = local_network()
+        .parameters()
+        .iter()
+        .filter(|p| p.shape.len() == 2)
+        .map(|p| p.shape.iter().product::<usize>())
+        .sum();
     2.0 * weights as f64
 }
 

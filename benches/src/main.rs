@@ -12,7 +12,8 @@ use report::{Line, Report};
 use std::path::PathBuf;
 use std::time::Instant;
 
-const USAGE: &str = "usage: sda-benches <suite> [--peer torch] [--threads N] [--rounds N] [--items a,b] [--save FOLDER]
+const USAGE: &str =
+    "usage: sda-benches <suite> [--peer torch] [--threads N] [--rounds N] [--items a,b] [--save FOLDER]
 suites: lorenz";
 
 struct Arguments {
@@ -50,7 +51,10 @@ fn parse() -> anyhow::Result<Arguments> {
 
 fn main() -> anyhow::Result<()> {
     let arguments = parse()?;
-    rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global().context("start the threads")?;
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads)
+        .build_global()
+        .context("start the threads")?;
     let mut peer = match arguments.peer.as_deref() {
         None => None,
         Some("torch") => Some(Peer::start("torch_lorenz.py", arguments.threads)?),

@@ -101,9 +101,12 @@ impl Report {
 
     pub(crate) fn save(&self, folder: &Path) -> anyhow::Result<()> {
         let lines: Vec<Value> = self.lines.iter().map(Line::json).collect();
-        let json = json!({ "threads": self.threads, "rounds": self.rounds, "peer": self.peer, "items": lines });
+        let json =
+            json!({ "threads": self.threads, "rounds": self.rounds, "peer": self.peer, "items": lines });
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-        for (name, text) in [("lorenz.md", self.markdown()), ("lorenz.json", serde_json::to_string_pretty(&json)?)] {
+        for (name, text) in
+            [("lorenz.md", self.markdown()), ("lorenz.json", serde_json::to_string_pretty(&json)?)]
+        {
             let path = folder.join(name);
             std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         }

@@ -65,7 +65,7 @@ const COMMANDS: [Command; 7] = [
         usage: "bench <suite> [--peer torch] [options]",
         help: "Runs a suite of benches/ in release.
 
-  <suite>          such as lorenz or cpu
+  <suite>          lorenz
   --peer torch     also time the same work in PyTorch, in turns; the first time this creates
                    benches/peers/.venv (Python 3.10 or later; up to 5 GB from PyPI)
   every other option goes to the benchmark

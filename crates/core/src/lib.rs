@@ -1,5 +1,8 @@
 //! Host arrays, counter-based random streams, small dense linear algebra.
 
+// ndarray's `s!`, used in tests, carries an `allow(unsafe_code)` that `forbid` refuses.
+#![cfg_attr(not(test), forbid(unsafe_code))]
+
 pub mod linalg;
 pub mod random;
 mod real;

@@ -213,7 +213,9 @@ mod tests {
         let n = z.len() as f64;
         let moment = |p: i32| z.iter().map(|x| x.powi(p)).sum::<f64>() / n;
         // Standard errors: 1/√n, √2/√n, √15/√n, √96/√n.
-        for (p, want, sd) in [(1, 0.0, 1.0), (2, 1.0, 2f64.sqrt()), (3, 0.0, 15f64.sqrt()), (4, 3.0, 96f64.sqrt())] {
+        for (p, want, sd) in
+            [(1, 0.0, 1.0), (2, 1.0, 2f64.sqrt()), (3, 0.0, 15f64.sqrt()), (4, 3.0, 96f64.sqrt())]
+        {
             assert!((moment(p) - want).abs() < 5.0 * sd / n.sqrt(), "moment {p} is {}", moment(p));
         }
         let mut u = vec![0f32; 1 << 16];

@@ -110,7 +110,7 @@ impl fmt::Display for Problem {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|p| format!("\n  {p}")).collect()
+    problems.iter().flat_map(|p| ["\n  ".to_owned(), p.to_string()]).collect()
 }
 
 fn near_matches(near: &[String]) -> String {

@@ -9,7 +9,12 @@ pub(crate) fn versions(threads: usize) -> Vec<(String, String)> {
         row("sda", env!("CARGO_PKG_VERSION").into()),
         row("linear algebra", sda_core::linalg::BACK_END.into()),
         row("instructions", format!("{:?}", Level::detect())),
-        row("threads", threads.to_string()),
+        row("threads", threads_of(threads).to_string()),
         row("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
     ]
+}
+
+/// The number that 0 stands for.
+fn threads_of(asked: usize) -> usize {
+    if asked > 0 { asked } else { std::thread::available_parallelism().map_or(1, usize::from) }
 }

@@ -234,7 +234,8 @@ impl Graph {
         shape[axis] = 0;
         for &x in xs {
             let s = self.shape(x);
-            let same = s.len() == shape.len() && s.iter().zip(&shape).enumerate().all(|(i, (a, b))| i == axis || a == b);
+            let same = s.len() == shape.len()
+                && s.iter().zip(&shape).enumerate().all(|(i, (a, b))| i == axis || a == b);
             assert!(same, "concat along axis {axis}: {:?} and {s:?}", self.shape(xs[0]));
             shape[axis] += s[axis];
         }
@@ -250,7 +251,10 @@ impl Graph {
         assert!(fits, "matmul: {sa:?} and {sb:?}");
         let (m, ka) = if ta { (sa[rank - 1], sa[rank - 2]) } else { (sa[rank - 2], sa[rank - 1]) };
         let (kb, n) = if tb { (sb[rank - 1], sb[rank - 2]) } else { (sb[rank - 2], sb[rank - 1]) };
-        assert_eq!(ka, kb, "matmul: inner lengths of {sa:?} (transposed: {ta}) and {sb:?} (transposed: {tb})");
+        assert_eq!(
+            ka, kb,
+            "matmul: inner lengths of {sa:?} (transposed: {ta}) and {sb:?} (transposed: {tb})"
+        );
         let mut shape = sa[..rank - 2].to_vec();
         shape.extend([m, n]);
         self.push(Op::MatMul { ta, tb }, vec![a, b], shape)
@@ -279,15 +283,11 @@ impl Graph {
         let [kh, kw] = geometry.kernel;
         assert!(sa.len() == 4 && sb.len() == 4, "conv-{face:?}: {sa:?} and {sb:?} are not of rank 4");
         let (fits, shape) = match face {
-            Face::Forward => {
-                (sa[1..3] == [h, w] && sb[..3] == [kh, kw, sa[3]], vec![sa[0], ho, wo, sb[3]])
-            }
+            Face::Forward => (sa[1..3] == [h, w] && sb[..3] == [kh, kw, sa[3]], vec![sa[0], ho, wo, sb[3]]),
             Face::Input => {
                 (sa[1..3] == [ho, wo] && sb[..2] == [kh, kw] && sb[3] == sa[3], vec![sa[0], h, w, sb[2]])
             }
-            Face::Filter => {
-                (sa[1..3] == [h, w] && sb[..3] == [sa[0], ho, wo], vec![kh, kw, sa[3], sb[3]])
-            }
+            Face::Filter => (sa[1..3] == [h, w] && sb[..3] == [sa[0], ho, wo], vec![kh, kw, sa[3], sb[3]]),
         };
         assert!(fits, "conv-{face:?}: {sa:?} and {sb:?} with {geometry:?}");
         self.push(Op::Conv(face, geometry), vec![a, b], shape)

@@ -20,8 +20,8 @@ impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.graph.fmt(f)?;
         self.outputs.iter().try_for_each(|(name, n)| writeln!(f, "return {name} = %{}", n.index()))?;
-        self.updates.iter().try_for_each(|(s, n)| {
-            writeln!(f, "update {} := %{}", self.graph.states()[*s].name, n.index())
-        })
+        self.updates
+            .iter()
+            .try_for_each(|(s, n)| writeln!(f, "update {} := %{}", self.graph.states()[*s].name, n.index()))
     }
 }

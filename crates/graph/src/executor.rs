@@ -64,7 +64,9 @@ impl Program {
             }
         }
         match inputs.get(declared.len()) {
-            Some(extra) => Err(ExecutorError::Input { name: "beyond the last".into(), want: 0, have: extra.len() }),
+            Some(extra) => {
+                Err(ExecutorError::Input { name: "beyond the last".into(), want: 0, have: extra.len() })
+            }
             None => Ok(()),
         }
     }

@@ -145,8 +145,14 @@ impl<'g> Fusion<'g> {
     pub(crate) fn new(graph: &'g Graph, live: &[bool], ends: &'g [bool]) -> Self {
         let n = graph.nodes().len();
         let roots: Vec<NodeId> = (0..n).map(|i| root(graph, graph.id(i))).collect();
-        let mut fusion =
-            Self { graph, group_of: vec![None; n], groups: Vec::new(), consumers: vec![Vec::new(); n], roots, ends };
+        let mut fusion = Self {
+            graph,
+            group_of: vec![None; n],
+            groups: Vec::new(),
+            consumers: vec![Vec::new(); n],
+            roots,
+            ends,
+        };
         // From the last node back, so that a broadcast's readers are known when it is reached: one that every
         // reader takes as addressing is never made.
         for i in (0..n).rev().filter(|&i| live[i]) {
@@ -464,7 +470,11 @@ impl Emitter<'_, '_> {
                 }
                 let target = self.fresh(full);
                 let load = Instruction { operation: Operation::Load(i), arguments: Vec::new(), target };
-                if operand.is_shared() { self.prologue.push(load) } else { self.body.push(load) }
+                if operand.is_shared() {
+                    self.prologue.push(load)
+                } else {
+                    self.body.push(load)
+                }
                 self.loads.insert((i, full), target);
                 target
             }

@@ -136,7 +136,8 @@ impl Graph {
         };
         let shape = value.shape().to_vec();
         let index = self.constants.iter().position(same).unwrap_or_else(|| {
-            let standard = if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned() };
+            let standard =
+                if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned() };
             self.constants.push(standard);
             self.constants.len() - 1
         });

@@ -71,8 +71,7 @@ pub enum Binary {
 
 impl Binary {
     /// All members, for the catalogue and the law tests.
-    pub const ALL: [Self; 7] =
-        [Self::Add, Self::Sub, Self::Mul, Self::Div, Self::Max, Self::Min, Self::Less];
+    pub const ALL: [Self; 7] = [Self::Add, Self::Sub, Self::Mul, Self::Div, Self::Max, Self::Min, Self::Less];
 }
 
 /// How a convolution continues an axis beyond its ends.
@@ -117,7 +116,11 @@ impl ConvGeometry {
         [0, 1].map(|i| {
             let p = self.padding[i];
             let padded = self.input[i] + p.before + p.after;
-            assert!(padded >= self.kernel[i], "convolution: kernel {} is wider than padded input {padded}", self.kernel[i]);
+            assert!(
+                padded >= self.kernel[i],
+                "convolution: kernel {} is wider than padded input {padded}",
+                self.kernel[i]
+            );
             assert!(self.stride[i] > 0, "convolution: stride 0");
             assert!(
                 p.mode == PaddingMode::Zero || (p.before <= self.input[i] && p.after <= self.input[i]),

@@ -155,7 +155,9 @@ fn raw_steps(program: &Program) -> Vec<Raw> {
     end_nodes.for_each(|n| ends[root(graph, n).index()] = true);
     let fusion = Fusion::new(graph, &live, &ends);
     let escapes: Vec<bool> = (0..live.len())
-        .map(|i| ends[i] || fusion.consumers[i].iter().any(|c| fusion.group_of[c.index()] != fusion.group_of[i]))
+        .map(|i| {
+            ends[i] || fusion.consumers[i].iter().any(|c| fusion.group_of[c.index()] != fusion.group_of[i])
+        })
         .collect();
     let mut raw = Vec::new();
     for (i, &is_live) in live.iter().enumerate() {
@@ -166,8 +168,14 @@ fn raw_steps(program: &Program) -> Vec<Raw> {
         if !is_live || node.op.is_alias() || leaf || !made || fusion.group_of[i].is_some() {
             continue;
         }
-        let inputs = node.inputs.iter().map(|x| (fusion.roots[x.index()], graph.shape(*x).to_vec())).collect();
-        raw.push(Raw { kind: StepKind::Op(node.op.clone()), inputs, outputs: vec![id], class: Class::Global });
+        let inputs =
+            node.inputs.iter().map(|x| (fusion.roots[x.index()], graph.shape(*x).to_vec())).collect();
+        raw.push(Raw {
+            kind: StepKind::Op(node.op.clone()),
+            inputs,
+            outputs: vec![id],
+            class: Class::Global,
+        });
     }
     for group in fusion.groups.iter().filter(|g| !g.members.is_empty()) {
         let (fused, sources, outputs) = fusion.emit(group, &escapes);
@@ -185,7 +193,8 @@ fn copies_of_leaves(program: &Program, fusion: &Fusion<'_>) -> Vec<Raw> {
     let mut raw = Vec::new();
     for &(_, node) in &program.updates {
         let source = fusion.roots[node.index()];
-        let updated = matches!(graph.node(source).op, Op::State(s) if program.updates.iter().any(|(u, _)| *u == s));
+        let updated =
+            matches!(graph.node(source).op, Op::State(s) if program.updates.iter().any(|(u, _)| *u == s));
         if updated && raw.iter().all(|r: &Raw| r.inputs[0].0 != source) {
             raw.push(Raw {
                 kind: StepKind::Fused(Fused::copy(graph.len(source))),
@@ -208,7 +217,8 @@ fn dependencies(raw: &[Raw]) -> Vec<Vec<usize>> {
     }
     raw.iter()
         .map(|step| {
-            let mut from: Vec<usize> = step.inputs.iter().filter_map(|(n, _)| maker.get(n).copied()).collect();
+            let mut from: Vec<usize> =
+                step.inputs.iter().filter_map(|(n, _)| maker.get(n).copied()).collect();
             from.sort_unstable();
             from.dedup();
             from
@@ -452,7 +462,8 @@ impl<'a> Placement<'a> {
             }
         }
         let graph = &self.program.graph;
-        let outputs = self.program.outputs.iter().map(|(_, n)| (self.places[&root(graph, *n)], self.len(*n))).collect();
+        let outputs =
+            self.program.outputs.iter().map(|(_, n)| (self.places[&root(graph, *n)], self.len(*n))).collect();
         let copies = self
             .program
             .updates
@@ -563,8 +574,8 @@ impl<'a> Placement<'a> {
         slots.into_sizes()
     }
 
-    /// Rows in a block: about half a megabyte of local slots, at least 32 rows for a matrix product, and blocks of
-    /// nearly equal size.
+    /// Rows in a block: a few megabytes of local slots, at least 32 rows for a matrix product, and an even number of
+    /// blocks of nearly equal size.
     fn block(&self, rows: usize, local: &[usize], steps: &[Step]) -> usize {
         if let Some(block) = self.options.block {
             return block.clamp(1, rows);
@@ -613,7 +624,8 @@ impl<'a> Placement<'a> {
     }
 }
 
-/// Local slots of one block: they must stay in the second-level cache beside the weights.
+/// Local slots of one block. A step's own operands stay in the second-level cache well below this; more rows share
+/// each read of the weights.
 const TARGET_BYTES: usize = 4096 * 1024;
 
 /// Whether a step reads an array strip by strip where it writes, so that its output may take the array's place.
@@ -621,7 +633,8 @@ fn reads_in_place(raw: &Raw, n: NodeId) -> bool {
     match &raw.kind {
         StepKind::Op(_) => false,
         StepKind::Fused(fused) => raw.inputs.iter().zip(&fused.operands).all(|((m, _), operand)| {
-            *m != n || operand.div == 1 && operand.modulus == usize::MAX && operand.columns == (fused.cols > 1)
+            *m != n
+                || operand.div == 1 && operand.modulus == usize::MAX && operand.columns == (fused.cols > 1)
         }),
     }
 }

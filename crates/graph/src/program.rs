@@ -72,7 +72,11 @@ impl Program {
         let index = self.graph.states().iter().position(|d| d.name == state);
         let index = index.unwrap_or_else(|| panic!("the program declares no state «{state}»"));
         let declared = &self.graph.states()[index].shape;
-        assert_eq!(declared, self.graph.shape(node), "state «{state}»: declared shape, shape of its new value");
+        assert_eq!(
+            declared,
+            self.graph.shape(node),
+            "state «{state}»: declared shape, shape of its new value"
+        );
         assert!(self.updates.iter().all(|(i, _)| *i != index), "state «{state}» is assigned twice");
         self.updates.push((index, node));
         self

@@ -10,7 +10,8 @@ pub(crate) struct Slots {
 impl Slots {
     /// A slot of at least `size`: the smallest free one that fits, else the largest free one grown, else a new one.
     pub(crate) fn take(&mut self, size: usize) -> usize {
-        let fitting = self.free.iter().copied().filter(|&s| self.sizes[s] >= size).min_by_key(|&s| self.sizes[s]);
+        let fitting =
+            self.free.iter().copied().filter(|&s| self.sizes[s] >= size).min_by_key(|&s| self.sizes[s]);
         let slot = fitting.or_else(|| self.free.iter().copied().max_by_key(|&s| self.sizes[s]));
         match slot {
             Some(s) => {

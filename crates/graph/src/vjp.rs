@@ -175,7 +175,14 @@ impl Graph {
     }
 
     /// At a tie of max and min the cotangent goes to the first input.
-    fn binary_rule(&mut self, op: Binary, inputs: &[NodeId], y: NodeId, k: usize, c: NodeId) -> Option<NodeId> {
+    fn binary_rule(
+        &mut self,
+        op: Binary,
+        inputs: &[NodeId],
+        y: NodeId,
+        k: usize,
+        c: NodeId,
+    ) -> Option<NodeId> {
         let (a, b) = (inputs[0], inputs[1]);
         Some(match (op, k) {
             (Binary::Less, _) => return None,

@@ -38,7 +38,8 @@ impl<T: Real> Interpreter<T> {
                     let sources: Vec<&[T]> = (0..node.inputs.len()).map(input).collect();
                     let shapes: Vec<&[usize]> = node.inputs.iter().map(|n| graph.shape(*n)).collect();
                     let (inputs, shapes) = (&sources[..], &shapes[..]);
-                    let call = Call { inputs, shapes, output: &mut output, shape: &node.shape, key, first_row: 0 };
+                    let call =
+                        Call { inputs, shapes, output: &mut output, shape: &node.shape, key, first_row: 0 };
                     reference(op, call);
                     output
                 }
@@ -54,7 +55,10 @@ impl<T: Real> Executor for Interpreter<T> {
 
     fn compile(&mut self, program: &Program) -> Result<Handle, ExecutorError> {
         for d in program.graph.states() {
-            let state = self.states.entry(d.name.clone()).or_insert_with(|| ArrayD::from_elem(d.shape.clone(), T::ZERO));
+            let state = self
+                .states
+                .entry(d.name.clone())
+                .or_insert_with(|| ArrayD::from_elem(d.shape.clone(), T::ZERO));
             if state.shape() != d.shape {
                 let (name, want, have) = (d.name.clone(), d.shape.clone(), state.shape().to_vec());
                 return Err(ExecutorError::StateShape { name, want, have });
@@ -70,7 +74,8 @@ impl<T: Real> Executor for Interpreter<T> {
         let values = self.evaluate(program, key, inputs);
         let value = |i: usize| values[i].clone().unwrap_or_default();
         let outputs = program.outputs.iter().map(|(_, n)| value(n.index())).collect();
-        let updates: Vec<(usize, Vec<T>)> = program.updates.iter().map(|(s, n)| (*s, value(n.index()))).collect();
+        let updates: Vec<(usize, Vec<T>)> =
+            program.updates.iter().map(|(s, n)| (*s, value(n.index()))).collect();
         for (s, new) in updates {
             let name = &self.programs[handle.0].0.graph.states()[s].name;
             if let Some(state) = self.states.get_mut(name) {

@@ -34,7 +34,15 @@ pub(crate) fn copy<T: Copy>(
     walk(dst, dst_offset, &ds[..rank], src, src_offset, &ss[..rank], &d[..rank]);
 }
 
-fn walk<T: Copy>(dst: &mut [T], at: usize, ds: &[usize], src: &[T], from: usize, ss: &[usize], dims: &[usize]) {
+fn walk<T: Copy>(
+    dst: &mut [T],
+    at: usize,
+    ds: &[usize],
+    src: &[T],
+    from: usize,
+    ss: &[usize],
+    dims: &[usize],
+) {
     match dims {
         [] => dst[at] = src[from],
         [n] => match (ds[0], ss[0]) {

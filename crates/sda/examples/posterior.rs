@@ -19,10 +19,10 @@ const COMPONENTS: usize = 3;
 fn main() -> anyhow::Result<()> {
     let run: PathBuf = std::env::args_os().nth(1).context("name a run directory")?.into();
     let model = ModelFile::load(&run.join("model.safetensors"))?;
-    // A window of 2k + 1 states, slid over the trajectory state by state.
+    // Windows of 2k + 1 states, one at every k-th state: half of each overlaps the next.
     let window: usize = model.field("architecture.window", &model.header.architecture["window"])?;
     let network: Network = model.field("architecture.network", &model.header.architecture["network"])?;
-    let (order, stride) = (window / 2, 1);
+    let (order, stride) = (window / 2, window / 2);
 
     // The weights are states of the executor, under the names that the network reads; the losses are no weights.
     let mut executor = Cpu::new(0)?;

@@ -49,7 +49,10 @@ pub struct Cpu {
 
 impl std::fmt::Debug for Cpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cpu").field("options", &self.options).field("programs", &self.programs.len()).finish_non_exhaustive()
+        f.debug_struct("Cpu")
+            .field("options", &self.options)
+            .field("programs", &self.programs.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +65,10 @@ impl Cpu {
     /// An executor with every choice explicit.
     pub fn with_options(options: CpuOptions) -> Result<Self, ExecutorError> {
         if options.level > Level::detect() {
-            return Err(ExecutorError::Device(format!("this machine has no {:?} instructions", options.level)));
+            return Err(ExecutorError::Device(format!(
+                "this machine has no {:?} instructions",
+                options.level
+            )));
         }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(options.threads)
@@ -93,7 +99,10 @@ impl Cpu {
     }
 
     fn no_state(&self, name: &str) -> ExecutorError {
-        ExecutorError::NoState { name: name.into(), known: self.states.iter().map(|s| s.name.clone()).collect() }
+        ExecutorError::NoState {
+            name: name.into(),
+            known: self.states.iter().map(|s| s.name.clone()).collect(),
+        }
     }
 
     /// Position of a state, made with zeros where it does not exist.

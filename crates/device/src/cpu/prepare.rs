@@ -34,7 +34,10 @@ pub(super) enum Batch {
 }
 
 pub(super) enum Prestage {
-    Global { steps: Vec<Prepared>, batches: Vec<Batch> },
+    Global {
+        steps: Vec<Prepared>,
+        batches: Vec<Batch>,
+    },
     Rows {
         rows: usize,
         block: usize,
@@ -95,7 +98,8 @@ impl Compiled {
             Stage::Global(_) => 0,
         });
         let local = local.max().unwrap_or(0);
-        let workers = (0..threads).map(|_| Worker { local: vec![0.0; local], scratch: vec![0.0; scratch] }).collect();
+        let workers =
+            (0..threads).map(|_| Worker { local: vec![0.0; local], scratch: vec![0.0; scratch] }).collect();
         let constants: Vec<Vec<f32>> =
             program.graph.constants().iter().map(|c| c.iter().map(|&x| x as f32).collect()).collect();
         let mut full: Vec<Vec<f32>> = plan.full.iter().map(|&n| vec![0.0; n]).collect();
@@ -173,7 +177,11 @@ fn prepare_step(step: &Step, rows: Option<(usize, usize)>, partials: &mut Vec<Ve
     let piece = |i: &sda_graph::StepInput| rows.is_some() && i.access == Access::Piece;
     let shapes = [block, last].map(|n| Shapes {
         inputs: step.inputs.iter().map(|i| scaled(&i.shape, n, piece(i) && !is_fused)).collect(),
-        outputs: step.outputs.iter().map(|o| scaled(&o.shape, n, rows.is_some() && !step.reduces && !is_fused)).collect(),
+        outputs: step
+            .outputs
+            .iter()
+            .map(|o| scaled(&o.shape, n, rows.is_some() && !step.reduces && !is_fused))
+            .collect(),
     });
     let input_rows = step.inputs.iter().map(|i| if piece(i) { len(&i.shape) / all } else { 0 }).collect();
     let output_rows =

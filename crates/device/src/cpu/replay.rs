@@ -99,7 +99,9 @@ impl Run<'_> {
             Place::Full(i) => self.addresses.full[i],
             // SAFETY: offsets are inside the worker's memory.
             Place::Local(i) => unsafe { local.add(offsets[i]) },
-            Place::Input(_) | Place::Constant(_) => unreachable!("nothing is written to inputs and constants"),
+            Place::Input(_) | Place::Constant(_) => {
+                unreachable!("nothing is written to inputs and constants")
+            }
         }
     }
 
@@ -153,7 +155,13 @@ impl Run<'_> {
     }
 
     /// Sums the blocks' partial results, in the order of blocks.
-    fn add_partials(&self, blocks: usize, steps: &[Prepared], sums: &[(usize, usize, usize)], parallel: bool) {
+    fn add_partials(
+        &self,
+        blocks: usize,
+        steps: &[Prepared],
+        sums: &[(usize, usize, usize)],
+        parallel: bool,
+    ) {
         let work = |&(i, first, n): &(usize, usize, usize)| {
             let (p, len) = (&steps[i], steps[i].step.outputs[0].shape.iter().product::<usize>());
             let Some(partial) = p.partial else { return };
@@ -161,7 +169,10 @@ impl Run<'_> {
             // SAFETY: the output holds `len` numbers and the partial results `blocks` times as many; blocks are done,
             // and each task has its own part of the output.
             let (output, partial) = unsafe {
-                (from_raw_parts_mut(target.add(first), n), from_raw_parts(self.addresses.partials[partial], blocks * len))
+                (
+                    from_raw_parts_mut(target.add(first), n),
+                    from_raw_parts(self.addresses.partials[partial], blocks * len),
+                )
             };
             output.copy_from_slice(&partial[first..first + n]);
             for block in partial.chunks_exact(len).skip(1) {
@@ -191,7 +202,8 @@ impl Run<'_> {
                     unsafe { self.address(place).add(first * row) }
                 }
             };
-            inputs[k] = (base, if row == 0 { len(&input.shape) } else { part.rows.map_or(0, |(_, n)| n) * row });
+            inputs[k] =
+                (base, if row == 0 { len(&input.shape) } else { part.rows.map_or(0, |(_, n)| n) * row });
         }
         let mut outputs = [(std::ptr::null_mut::<f32>(), 0); Fused::MAX_RESULTS];
         assert!(p.step.outputs.len() <= outputs.len(), "a step with {} outputs", p.step.outputs.len());

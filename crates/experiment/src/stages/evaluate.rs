@@ -17,6 +17,7 @@ const STAGE: &str = "evaluate";
 
 /// One number of metrics.csv.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the column's name in metrics.csv")]
 pub(crate) struct Metric {
     /// Name of the observation.
     pub(crate) observation: String,
@@ -110,8 +111,8 @@ fn add(metrics: &mut Vec<Metric>, o: &Observed, corrections: Option<u32>, values
 fn of_reference(run: &Run, o: &Observed, r: &Reference) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
     let [first, second] = &r.runs;
     let mut values = densities(run, o, first)?;
-    values.push(("w1", w1(first.view(), second.view())?));
-    values.push(("mmd2", mmd2(first.view(), second.view())?));
+    values.push(("w1", w1(&first.view(), &second.view())?));
+    values.push(("mmd2", mmd2(&first.view(), &second.view())?));
     values.push(("least_effective_sample_size", r.least_effective));
     values.push(("log_evidence", r.log_evidence));
     Ok(values)
@@ -130,14 +131,14 @@ fn of_samples(
     }
     // The distance between sets depends on their sizes: the reference is cut to what is left of the samples.
     let [first, second] = r.runs.each_ref().map(|run| run.slice_axis(Axis(0), (0..p.count()).into()));
-    let distance = w1(p.values.view(), first)?;
+    let distance = w1(&p.values.view(), &first)?;
     let all = r.runs.iter().all(|run| run.len_of(Axis(0)) == p.count());
     let known = of_reference.iter().find(|(name, _)| all && name == "w1").map(|(_, value)| *value);
-    let floor = known.map_or_else(|| w1(first, second), Ok)?;
+    let floor = known.map_or_else(|| w1(&first, &second), Ok)?;
     values.extend(densities(run, o, &p.values)?);
     values.push(("w1", distance));
     values.push(("w1_ratio", distance / floor));
-    values.push(("mmd2", mmd2(p.values.view(), first)?));
+    values.push(("mmd2", mmd2(&p.values.view(), &first)?));
     for (name, metric) in
         [("log_likelihood", "log_likelihood_difference"), ("log_prior", "log_prior_difference")]
     {
@@ -185,12 +186,12 @@ fn residuals(run: &Run, o: &Observed, samples: &Array3<f64>) -> Result<Array2<f6
     Ok(out)
 }
 
-fn w1(x: ArrayView3<'_, f64>, y: ArrayView3<'_, f64>) -> Result<f64, ExperimentError> {
-    wasserstein1(&x, &y).map_err(ExperimentError::stage(STAGE))
+fn w1(x: &ArrayView3<'_, f64>, y: &ArrayView3<'_, f64>) -> Result<f64, ExperimentError> {
+    wasserstein1(x, y).map_err(ExperimentError::stage(STAGE))
 }
 
-fn mmd2(x: ArrayView3<'_, f64>, y: ArrayView3<'_, f64>) -> Result<f64, ExperimentError> {
-    squared_mmd(&x, &y).map_err(ExperimentError::stage(STAGE))
+fn mmd2(x: &ArrayView3<'_, f64>, y: &ArrayView3<'_, f64>) -> Result<f64, ExperimentError> {
+    squared_mmd(x, y).map_err(ExperimentError::stage(STAGE))
 }
 
 /// Means over trajectories, in the order of first appearance.

@@ -186,7 +186,7 @@ fn write_curve(run: &Run, model: &Model) -> Result<(), ExperimentError> {
     for (e, loss) in model.curve.training.iter().enumerate() {
         let validated = (e + 1).is_multiple_of(t.validation_every) || e + 1 == t.epochs as usize;
         let value = if validated { validation.next().map(ToString::to_string) } else { None };
-        text += &format!("{},{loss},{}\n", e + 1, value.unwrap_or_default());
+        text.extend([(e + 1).to_string(), format!(",{loss},"), value.unwrap_or_default(), "\n".to_owned()]);
     }
     run.write("training.csv", text.as_bytes()).map(|_| ())
 }
@@ -266,10 +266,12 @@ fn table(run: &Run, name: &str, scores: &Scores) -> Table {
     let o = e.observations.iter().find(|o| o.name == name).map_or(0.0, |o| o.noise_std);
     Table {
         title: format!("Observation «{name}», noise {o}"),
-        note: format!(
-            "Means over {} trajectories ± standard error; W₁ of the filter is between two of its runs.",
-            e.assimilation.trajectories
-        ),
+        note: match e.assimilation.trajectories {
+            1 => "One trajectory; W₁ of the filter is between two of its runs.".into(),
+            n => format!(
+                "Means over {n} trajectories ± standard error; W₁ of the filter is between two of its runs."
+            ),
+        },
         columns: [""].into_iter().chain(columns.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
         rows,
     }

@@ -51,7 +51,13 @@ pub(crate) fn cpu(face: Face, g: &ConvGeometry, call: Call<'_, f32>, scratch: &m
 }
 
 /// For each output point of a tile, each tap and each of its runs of adjacent sources: (column, source point).
-fn taps(g: &ConvGeometry, output: [usize; 2], start: usize, points: usize, mut visit: impl FnMut(usize, usize, Option<usize>)) {
+fn taps(
+    g: &ConvGeometry,
+    output: [usize; 2],
+    start: usize,
+    points: usize,
+    mut visit: impl FnMut(usize, usize, Option<usize>),
+) {
     let [h, w] = g.input;
     let [ho, wo] = output;
     let [kh, kw] = g.kernel;

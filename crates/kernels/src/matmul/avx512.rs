@@ -108,7 +108,14 @@ unsafe fn tile(t: &Tiles, i: usize, rows: usize, j: usize, cols: usize, k: usize
 /// R × (16 V) elements of C, the last register masked to the columns there are.
 #[allow(clippy::needless_range_loop)] // unrolled over registers; an iterator's code might not be inlined here
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-unsafe fn kernel<const R: usize, const V: usize>(t: &Tiles, i: usize, j: usize, cols: usize, k: usize, depth: usize) {
+unsafe fn kernel<const R: usize, const V: usize>(
+    t: &Tiles,
+    i: usize,
+    j: usize,
+    cols: usize,
+    k: usize,
+    depth: usize,
+) {
     let left = cols - 16 * (V - 1);
     let last: __mmask16 = if left == 16 { !0 } else { (1 << left) - 1 };
     let mask = |v: usize| if v + 1 == V { last } else { !0 };

@@ -19,10 +19,10 @@ fn finished() -> Sandbox {
 
 /// Damages a file: the run then fails with these words and touches nothing; without the file it comes to its old end.
 #[track_caller]
-fn check(name: &str, damage: impl Fn(&Path, Vec<u8>), words: &[&str]) {
+fn check(name: &str, damage: impl Fn(&Path, &[u8]), words: &[&str]) {
     let sandbox = finished();
     let path = sandbox.path(name);
-    damage(&path, undisturbed()[name].clone());
+    damage(&path, &undisturbed()[name]);
     let before = sandbox.contents();
     assert_ne!(before[name], undisturbed()[name], "nothing was damaged");
     let words: Vec<&str> = words.iter().copied().chain([path.to_str().unwrap(), "delete"]).collect();
@@ -33,21 +33,23 @@ fn check(name: &str, damage: impl Fn(&Path, Vec<u8>), words: &[&str]) {
     assert_same(&sandbox.contents(), undisturbed());
 }
 
-fn truncate(path: &Path, bytes: Vec<u8>) {
+fn truncate(path: &Path, bytes: &[u8]) {
     fs::write(path, &bytes[..bytes.len() - 5]).unwrap();
 }
 
-fn nothing_left(path: &Path, _: Vec<u8>) {
+fn nothing_left(path: &Path, _: &[u8]) {
     fs::write(path, b"").unwrap();
 }
 
-fn nan_at_the_end(path: &Path, mut bytes: Vec<u8>) {
+fn nan_at_the_end(path: &Path, bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
     let n = bytes.len();
     bytes[n - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(path, bytes).unwrap();
 }
 
-fn garbled_header(path: &Path, mut bytes: Vec<u8>) {
+fn garbled_header(path: &Path, bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
     bytes[9..20].fill(b'#');
     fs::write(path, bytes).unwrap();
 }
@@ -76,7 +78,7 @@ fn corrupted() {
 /// The same key over another network's tensors.
 #[test]
 fn weights_of_another_architecture() {
-    let another = |path: &Path, _: Vec<u8>| {
+    let another = |path: &Path, _: &[u8]| {
         let mut file = ModelFile::load(path).unwrap();
         let mut tensors = file.tensors.clone();
         for (name, tensor) in &file.tensors {

@@ -171,7 +171,7 @@ pub(super) fn fails(command: &mut Command, words: &[&str]) {
 
 /// Waits until the child has ended (none) or the condition holds (the child, still running as far as seen).
 pub(super) fn run_until(mut child: Child, condition: impl Fn() -> bool) -> Option<Child> {
-    let limit = Instant::now() + Duration::from_secs(120);
+    let limit = Instant::now() + Duration::from_mins(2);
     loop {
         if condition() {
             return Some(child);

@@ -55,7 +55,7 @@ fn an_operand_shared_by_neighbouring_rows() {
     });
 }
 
-/// Rows along another axis: a broadcast, a sum, a permutation and a slice that touch them.
+/// Rows along another axis: a sum, a permutation and a slice that touch them.
 #[test]
 fn rows_along_another_axis() {
     check("another axis", |g| {
@@ -69,6 +69,19 @@ fn rows_along_another_axis() {
         let turned = g.permute(y, &[1, 0, 2, 3]);
         let last = g.slice(across, 1, 7, 5, 1);
         vec![y, total, turned, last]
+    });
+}
+
+/// Every row reads all rows, and nothing else reads them: they must be whole before the first block.
+#[test]
+fn rows_repeated_along_the_rows() {
+    check("repeated", |g| {
+        let x = rows(g, "x", &[12, 1, 1]);
+        let x = g.tanh(x);
+        let across = g.reshape(x, &[1, 12, 1, 1]);
+        let wide = g.broadcast(across, &[12, 12, 3, 1]);
+        let own = rows(g, "own", &[12, 12, 3, 1]);
+        vec![g.add(wide, own)]
     });
 }
 
