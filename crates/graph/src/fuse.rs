@@ -471,9 +471,9 @@ impl Emitter<'_, '_> {
                 let target = self.fresh(full);
                 let load = Instruction { operation: Operation::Load(i), arguments: Vec::new(), target };
                 if operand.is_shared() {
-                    self.prologue.push(load)
+                    self.prologue.push(load);
                 } else {
-                    self.body.push(load)
+                    self.body.push(load);
                 }
                 self.loads.insert((i, full), target);
                 target

@@ -52,7 +52,7 @@ pub(crate) fn sgemm(
     // SAFETY: the asserts above keep every element inside its slice; C's rows do not overlap, and Rust's borrow of
     // `c` keeps it apart from A and B.
     unsafe {
-        library([m, k, n], (a.as_ptr(), sa), (b.as_ptr(), sb), (c.as_mut_ptr(), row), accumulate, parallel)
+        library([m, k, n], (a.as_ptr(), sa), (b.as_ptr(), sb), (c.as_mut_ptr(), row), accumulate, parallel);
     };
 }
 
