@@ -39,8 +39,11 @@ pub(super) struct Tiles {
 // SAFETY: threads share A and B and write different rows of C; see `run_parallel`.
 unsafe impl Sync for Tiles {}
 
-/// Rows of C that one thread takes at a time.
-const BAND: usize = 4 * ROWS;
+/// Rows of C that one thread takes at a time: an eighth of them in whole tiles, but no more than four tiles.
+fn band_rows(m: usize) -> usize {
+    (m / 8).next_multiple_of(ROWS).clamp(ROWS, 4 * ROWS)
+}
+
 /// Products below this many terms are not worth a second thread.
 const WORTH_SHARING: usize = 1 << 20;
 
@@ -55,9 +58,10 @@ pub(super) unsafe fn run_parallel(t: Tiles, parallel: bool) {
         return;
     }
     let whole = &t;
-    (0..t.m.div_ceil(BAND)).into_par_iter().for_each(move |band| {
-        let first = band * BAND;
-        let m = BAND.min(whole.m - first);
+    let rows = band_rows(t.m);
+    (0..t.m.div_ceil(rows)).into_par_iter().for_each(move |band| {
+        let first = band * rows;
+        let m = rows.min(whole.m - first);
         // SAFETY: a band of rows lies inside the product, and bands do not overlap in C.
         unsafe {
             let (a, c) = (whole.a.add(first * whole.sa.0), whole.c.add(first * whole.sc));
