@@ -22,7 +22,7 @@ pub struct CpuOptions {
     pub threads: usize,
     /// The plan's choices.
     pub plan: PlanOptions,
-    /// Instruction set; must be available.
+    /// Instruction set of the fused kernels; must be available. Matrix products take the machine's best.
     pub level: Level,
 }
 
@@ -138,10 +138,9 @@ impl Executor for Cpu {
         compiled.bind(inputs, |i| self.states[i].data.as_mut_ptr());
         let level = self.options.level;
         if self.pool.current_num_threads() == 1 {
-            compiled.replay(level, key, None);
+            compiled.replay(level, key, false);
         } else {
-            let pool = &self.pool;
-            pool.install(|| compiled.replay(level, key, Some(pool)));
+            self.pool.install(|| compiled.replay(level, key, true));
         }
         Ok(())
     }

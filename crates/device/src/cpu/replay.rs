@@ -56,18 +56,18 @@ struct Part<'a> {
 }
 
 impl Compiled {
-    /// Runs all stages once. `pool` is the current pool, if there is more than one thread.
-    pub(super) fn replay(&mut self, level: Level, key: RunKey, pool: Option<&rayon::ThreadPool>) {
+    /// Runs all stages once. `parallel`: this is a thread of the executor's pool, which has several.
+    pub(super) fn replay(&mut self, level: Level, key: RunKey, parallel: bool) {
         let workers = Shared(self.workers.as_mut_ptr());
         let run = Run { addresses: &self.addresses, level, key };
         for stage in &self.stages {
             match stage {
                 Prestage::Global { steps, batches } => {
-                    batches.iter().for_each(|b| run.batch(steps, b, workers, pool.is_some()));
+                    batches.iter().for_each(|b| run.batch(steps, b, workers, parallel));
                 }
                 Prestage::Rows { rows, block, steps, offsets, sums } => {
-                    run.rows(*rows, *block, steps, offsets, workers, pool.is_some());
-                    run.add_partials(rows.div_ceil(*block), steps, sums, pool.is_some());
+                    run.rows(*rows, *block, steps, offsets, workers, parallel);
+                    run.add_partials(rows.div_ceil(*block), steps, sums, parallel);
                 }
             }
         }

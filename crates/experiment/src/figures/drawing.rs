@@ -1,11 +1,11 @@
 //! A finished figure: one scene, rendered to SVG and to PNG.
 
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use kuva::backend::png::PngBackend;
 use kuva::backend::svg::SvgBackend;
 use kuva::render::render::Scene;
+use sda_data::whole_file;
 
 use super::FigureError;
 
@@ -57,13 +57,11 @@ impl Drawing {
     ///
     /// Errors: the folder cannot be made or written.
     pub fn save(&self, folder: &Path, stem: &str) -> Result<[PathBuf; 2], FigureError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| FigureError::Write { path: folder.to_path_buf(), source })?;
         let svg = folder.join(format!("{stem}.svg"));
         let png = folder.join(format!("{stem}.png"));
         let image = self.png()?;
         for (path, bytes) in [(&svg, self.svg().as_bytes()), (&png, &image)] {
-            replace(path, bytes).map_err(|source| FigureError::Write { path: path.clone(), source })?;
+            whole_file::write(path, bytes)?;
         }
         Ok([svg, png])
     }
@@ -86,15 +84,4 @@ fn renumber(svg: &str) -> String {
         result.extend(["clip-", index.to_string().as_str(), rest]);
     }
     result
-}
-
-/// Writes beside the file, then renames over it, so that a reader never sees half of one.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".partial-{}", std::process::id()));
-    let partial = PathBuf::from(name);
-    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).inspect_err(|_| {
-        // The write's own error is the one worth telling; a leftover that cannot be removed changes nothing.
-        let _ = fs::remove_file(&partial);
-    })
 }

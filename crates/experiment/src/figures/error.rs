@@ -1,7 +1,5 @@
 //! What can be wrong with a figure's numbers.
 
-use std::path::PathBuf;
-
 /// Why a figure could not be drawn or saved; each message continues "failed to draw the figure: …".
 #[derive(Debug, thiserror::Error)]
 pub enum FigureError {
@@ -52,13 +50,8 @@ pub enum FigureError {
         reason: String,
     },
     /// The file system refused.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Its reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] sda_data::DataError),
 }
 
 /// Refuses an empty or non-finite sequence.

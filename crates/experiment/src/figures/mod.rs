@@ -14,7 +14,6 @@ mod quantiles;
 mod training;
 
 pub use drawing::Drawing;
-pub(crate) use drawing::replace;
 pub use error::FigureError;
 pub use fan::{ObservedComponent, Posterior, PosteriorFan};
 pub use lines::{Curve, Level, Lines, Panel, Positions, w1_against_corrections};

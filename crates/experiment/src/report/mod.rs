@@ -117,13 +117,8 @@ pub struct Facts {
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The file system refused.
-    #[error("cannot write {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Its reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] sda_data::DataError),
     /// The values do not serialise.
     #[error("cannot serialise: {0}")]
     Json(#[from] serde_json::Error),
@@ -225,17 +220,12 @@ impl Report {
     ///
     /// Errors: the folder cannot be made or written.
     pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| ReportError::Write { path, source }
-        };
-        std::fs::create_dir_all(folder).map_err(failed(folder))?;
         let json = serde_json::to_string_pretty(self)?;
         let files = [("report.html", self.html()), ("report.md", self.markdown()), ("report.json", json)];
         let mut written = Vec::new();
         for (name, text) in files {
             let path = folder.join(name);
-            crate::figures::replace(&path, text.as_bytes()).map_err(failed(&path))?;
+            sda_data::whole_file::write(&path, text.as_bytes())?;
             written.push(path);
         }
         Ok(written)

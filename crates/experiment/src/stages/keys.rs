@@ -47,3 +47,55 @@ pub(crate) fn samples(model: &str, observation: &str, e: &Experiment, correction
 pub(crate) fn scores(samples: &str, reference: &str) -> String {
     key("evaluate", &[samples, reference])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Setting};
+    use std::path::Path;
+
+    /// Keys of data, model, observation, reference and samples, with settings applied to the smoke tier.
+    fn keys(settings: &[&str]) -> [String; 5] {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let settings: Vec<Setting> = settings.iter().map(|s| Setting::parse(s).unwrap()).collect();
+        let path = root.join("experiments/lorenz_rozet2023.ron");
+        let e = config::load(&path, Some("smoke"), &settings).unwrap().experiment;
+        let mut recipe = config::load_recipe(&root.join("datasets"), &e.dataset).unwrap();
+        recipe.split = e.data.split.unwrap_or(recipe.split);
+        recipe.steps = e.data.steps.unwrap_or(recipe.steps);
+        let observation = observation(&recipe, &e, &e.observations[0], 0, 0);
+        let model = model(&recipe, &e);
+        let (reference, samples) = (reference(&observation, &e), samples(&model, &observation, &e, 1));
+        [data(&recipe), model, observation, reference, samples]
+    }
+
+    #[test]
+    fn each_setting_changes_the_keys_of_what_depends_on_it_and_no_other() {
+        // (setting, whether it changes the key of data, model, observation, reference, samples)
+        let table = [
+            ("data.steps=90", [true, true, true, true, true]),
+            ("seed=2", [false, true, true, true, true]),
+            ("training.learning_rate=3e-3", [false, true, false, false, true]),
+            ("schedule.eta=2e-3", [false, true, false, false, true]),
+            ("score.network.hidden_features=[32]", [false, true, false, false, true]),
+            ("score.stride=2", [false, false, false, false, true]),
+            ("observations.0.noise_std=0.1", [false, false, true, true, true]),
+            ("observations.1.noise_std=0.1", [false; 5]),
+            ("assimilation.length=60", [false, false, true, true, true]),
+            ("assimilation.samples=17", [false, false, false, true, true]),
+            ("reference.particles=2048", [false, false, false, true, false]),
+            ("assimilation.guidance.gamma=1e-2", [false, false, false, false, true]),
+            ("assimilation.sampler.tau=0.5", [false, false, false, false, true]),
+            ("assimilation.corrections=[0, 1, 2]", [false; 5]),
+            ("assimilation.trajectories=2", [false; 5]),
+            ("title=\"another\"", [false; 5]),
+        ];
+        let written = keys(&[]);
+        for (setting, expected) in table {
+            let changed = keys(&[setting]);
+            let found: Vec<bool> = changed.iter().zip(&written).map(|(a, b)| a != b).collect();
+            assert_eq!(found, expected, "{setting}: data, model, observation, reference, samples");
+        }
+        assert_eq!(keys(&[]), written, "the same experiment has the same keys");
+    }
+}

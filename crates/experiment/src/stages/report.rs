@@ -55,11 +55,8 @@ pub(crate) fn report(
 }
 
 fn picture(run: &Run, drawing: &Drawing, stem: &str, caption: String) -> Result<Picture, ExperimentError> {
-    let svg = drawing.svg();
-    run.write(&format!("figures/{stem}.svg"), svg.as_bytes())?;
-    let png = drawing.png().map_err(ExperimentError::stage(STAGE))?;
-    run.write(&format!("figures/{stem}.png"), &png)?;
-    Ok(Picture { file: format!("figures/{stem}.png"), caption, image: Image::Svg(svg) })
+    drawing.save(&run.folder.join("figures"), stem).map_err(ExperimentError::stage(STAGE))?;
+    Ok(Picture { file: format!("figures/{stem}.png"), caption, image: Image::Svg(drawing.svg()) })
 }
 
 fn fan(
