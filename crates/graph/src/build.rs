@@ -111,6 +111,18 @@ impl Graph {
         self.push(Op::Detach, vec![x], shape)
     }
 
+    /// The identity; says that axis 0 holds independent rows: windows of one long trajectory, say. A plan of a program
+    /// with few rows of its own, or large ones, then takes what follows block by block along these. Results do not
+    /// depend on it.
+    ///
+    /// Panics: a scalar.
+    #[track_caller]
+    pub fn rows(&mut self, x: NodeId) -> NodeId {
+        let shape = self.shape(x).to_vec();
+        assert!(!shape.is_empty(), "rows: a scalar has no axis 0");
+        self.push(Op::Rows, vec![x], shape)
+    }
+
     /// NumPy's broadcast: axes are aligned at the end, axes of length 1 are repeated.
     #[track_caller]
     pub fn broadcast(&mut self, x: NodeId, shape: &[usize]) -> NodeId {

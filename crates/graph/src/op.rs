@@ -238,6 +238,8 @@ pub enum Op {
     },
     /// The identity, with a gradient of zero.
     Detach,
+    /// The identity; says that axis 0 holds independent rows, which the plan may take block by block.
+    Rows,
 }
 
 impl Op {
@@ -272,6 +274,7 @@ impl Op {
             ),
             Self::Noise { stream, law } => format!("{}[stream {stream}]", format!("{law:?}").to_lowercase()),
             Self::Detach => "detach".into(),
+            Self::Rows => "rows".into(),
         }
     }
 
@@ -282,6 +285,6 @@ impl Op {
 
     /// Whether the output is the input's memory under another shape or name.
     pub fn is_alias(&self) -> bool {
-        matches!(self, Self::Reshape | Self::Detach)
+        matches!(self, Self::Reshape | Self::Detach | Self::Rows)
     }
 }

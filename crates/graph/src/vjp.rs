@@ -102,6 +102,7 @@ impl Graph {
             }
             Op::Sum { .. } => self.broadcast(c, &shape),
             Op::Reshape => self.reshape(c, &shape),
+            Op::Rows => self.rows(c),
             Op::Permute { axes } => {
                 let mut inverse = vec![0; axes.len()];
                 axes.iter().enumerate().for_each(|(i, &a)| inverse[a] = i);

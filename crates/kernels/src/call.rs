@@ -36,7 +36,7 @@ pub fn reference<T: Real>(op: &Op, call: Call<'_, T>) {
         Op::MatMul { ta, tb } => matmul::reference::reference(*ta, *tb, call),
         Op::Conv(face, geometry) => conv::reference::reference(*face, geometry, call),
         Op::Noise { stream, law } => noise::reference::reference(*stream, *law, call),
-        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape | Op::Detach => {
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape | Op::Detach | Op::Rows => {
             panic!("{} computes nothing", op.name())
         }
     }

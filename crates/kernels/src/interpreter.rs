@@ -32,7 +32,7 @@ impl<T: Real> Interpreter<T> {
                 Op::Input(k) => inputs[*k].to_vec(),
                 Op::State(k) => self.states[&graph.states()[*k].name].iter().copied().collect(),
                 Op::Constant(k) => graph.constants()[*k].iter().map(|&c| T::from_f64(c)).collect(),
-                Op::Reshape | Op::Detach => input(0).to_vec(),
+                Op::Reshape | Op::Detach | Op::Rows => input(0).to_vec(),
                 op => {
                     let mut output = vec![T::ZERO; node.shape.iter().product()];
                     let sources: Vec<&[T]> = (0..node.inputs.len()).map(input).collect();

@@ -5,11 +5,13 @@
 //! activations stay in cache; sums over rows leave one partial result a block and are added in the order of blocks.
 //! Block sizes are the plan's, so the bits do not depend on the number of threads.
 
+mod buffer;
 mod prepare;
 mod replay;
 #[cfg(test)]
 mod tests;
 
+use buffer::Buffer;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use prepare::Compiled;
 use sda_graph::{Executor, ExecutorError, Handle, Plan, PlanOptions, Program, RunKey};
@@ -36,7 +38,9 @@ impl Default for CpuOptions {
 struct State {
     name: String,
     shape: Vec<usize>,
-    data: Vec<f32>,
+    data: Buffer,
+    /// Counts the writes, so that what is derived from it is made again when it has changed.
+    version: u64,
 }
 
 /// The CPU as an executor, f32.
@@ -115,8 +119,8 @@ impl Cpu {
                 Err(ExecutorError::StateShape { name: name.into(), want: shape.to_vec(), have: have.clone() })
             };
         }
-        let data = vec![0.0; shape.iter().product()];
-        self.states.push(State { name: name.into(), shape: shape.to_vec(), data });
+        let data = Buffer::new(shape.iter().product());
+        self.states.push(State { name: name.into(), shape: shape.to_vec(), data, version: 0 });
         Ok(self.states.len() - 1)
     }
 }
@@ -152,12 +156,13 @@ impl Executor for Cpu {
     fn read(&mut self, state: &str) -> Result<ArrayD<f32>, ExecutorError> {
         let i = self.find(state).ok_or_else(|| self.no_state(state))?;
         let State { shape, data, .. } = &self.states[i];
-        ArrayD::from_shape_vec(IxDyn(shape), data.clone()).map_err(|e| ExecutorError::Device(e.to_string()))
+        ArrayD::from_shape_vec(IxDyn(shape), data.to_vec()).map_err(|e| ExecutorError::Device(e.to_string()))
     }
 
     fn write(&mut self, state: &str, value: ArrayViewD<'_, f32>) -> Result<(), ExecutorError> {
         let i = self.state(state, value.shape())?;
         self.states[i].data.iter_mut().zip(&value).for_each(|(d, v)| *d = *v);
+        self.states[i].version += 1;
         Ok(())
     }
 }

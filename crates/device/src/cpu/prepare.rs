@@ -1,5 +1,6 @@
 //! A plan with its memory, ready to be replayed.
 
+use super::buffer::{Buffer, aligned};
 use sda_graph::{Access, Op, Place, Plan, PlanOptions, Program, Stage, Step, StepKind};
 use sda_kernels::{fused, scratch_len};
 
@@ -21,7 +22,7 @@ pub(super) struct Prepared {
     pub(super) block: usize,
     /// Rows of a fused step, or entries of axis 0 of an op's output, for each program row.
     pub(super) lead: usize,
-    /// For a step that reduces: which array holds its results, one a block.
+    /// For a step that reduces: which array holds its results, one a group of blocks.
     pub(super) partial: Option<usize>,
 }
 
@@ -41,6 +42,7 @@ pub(super) enum Prestage {
     Rows {
         rows: usize,
         block: usize,
+        groups: usize,
         steps: Vec<Prepared>,
         offsets: Vec<usize>,
         /// Sums of partial results, cut into tasks (step, first number, numbers).
@@ -50,8 +52,10 @@ pub(super) enum Prestage {
 
 /// One thread's memory.
 pub(super) struct Worker {
-    pub(super) local: Vec<f32>,
-    pub(super) scratch: Vec<f32>,
+    pub(super) local: Buffer,
+    pub(super) scratch: Buffer,
+    /// One block's sum over rows, before it is added to its group's.
+    pub(super) sum: Buffer,
 }
 
 /// Addresses of one run.
@@ -79,8 +83,8 @@ pub(super) struct Compiled {
     pub(super) addresses: Addresses,
     /// Position in the store of each declared state.
     states: Vec<usize>,
-    full: Vec<Vec<f32>>,
-    pub(super) partials: Vec<Vec<f32>>,
+    full: Vec<Buffer>,
+    partials: Vec<Buffer>,
     constants: Vec<Vec<f32>>,
 }
 
@@ -94,21 +98,27 @@ impl Compiled {
         let stages: Vec<Prestage> = plan.stages.iter().map(|s| prepare(s, &mut partials)).collect();
         let scratch = plan.steps().map(scratch_of).max().unwrap_or(0);
         let local = plan.stages.iter().map(|s| match s {
-            Stage::Rows { block, local, .. } => block * local.iter().sum::<usize>(),
+            Stage::Rows { block, local, .. } => local.iter().map(|n| aligned(block * n)).sum(),
             Stage::Global(_) => 0,
         });
         let local = local.max().unwrap_or(0);
-        let workers =
-            (0..threads).map(|_| Worker { local: vec![0.0; local], scratch: vec![0.0; scratch] }).collect();
+        let sum = plan.stages.iter().map(sum_of).max().unwrap_or(0);
+        let workers = (0..threads)
+            .map(|_| Worker {
+                local: Buffer::new(local),
+                scratch: Buffer::new(scratch),
+                sum: Buffer::new(sum),
+            })
+            .collect();
         let constants: Vec<Vec<f32>> =
             program.graph.constants().iter().map(|c| c.iter().map(|&x| x as f32).collect()).collect();
-        let mut full: Vec<Vec<f32>> = plan.full.iter().map(|&n| vec![0.0; n]).collect();
+        let mut full: Vec<Buffer> = plan.full.iter().map(|&n| Buffer::new(n)).collect();
         let addresses = Addresses {
             inputs: Vec::with_capacity(program.graph.inputs().len()),
             states: vec![std::ptr::null_mut(); states.len()],
             constants: constants.iter().map(Vec::as_ptr).collect(),
-            full: full.iter_mut().map(Vec::as_mut_ptr).collect(),
-            partials: partials.iter_mut().map(Vec::as_mut_ptr).collect(),
+            full: full.iter_mut().map(|b| b.as_mut_ptr()).collect(),
+            partials: partials.iter_mut().map(|b| b.as_mut_ptr()).collect(),
         };
         let outputs = plan.outputs.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let program = program.clone();
@@ -125,9 +135,21 @@ impl Compiled {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let workers: usize = self.workers.iter().map(|w| w.local.len() + w.scratch.len()).sum();
-        let arrays = self.full.iter().chain(&self.partials).chain(&self.constants).chain(&self.outputs);
-        4 * (workers + arrays.map(Vec::len).sum::<usize>())
+        let workers: usize = self.workers.iter().map(|w| w.local.len() + w.scratch.len() + w.sum.len()).sum();
+        let slots: usize = self.full.iter().chain(&self.partials).map(|b| b.len()).sum();
+        let arrays: usize = self.constants.iter().chain(&self.outputs).map(Vec::len).sum();
+        4 * (workers + slots + arrays)
+    }
+}
+
+/// Longest sum over rows of a stage in which groups have several blocks.
+fn sum_of(stage: &Stage) -> usize {
+    match stage {
+        Stage::Rows { rows, block, groups, steps, .. } if rows.div_ceil(*block) > *groups => {
+            let sums = steps.iter().filter(|s| s.reduces);
+            sums.map(|s| s.outputs[0].shape.iter().product()).max().unwrap_or(0)
+        }
+        _ => 0,
     }
 }
 
@@ -141,28 +163,39 @@ fn scratch_of(step: &Step) -> usize {
     }
 }
 
-fn prepare(stage: &Stage, partials: &mut Vec<Vec<f32>>) -> Prestage {
+fn prepare(stage: &Stage, partials: &mut Vec<Buffer>) -> Prestage {
     match stage {
         Stage::Global(steps) => {
-            let steps: Vec<Prepared> = steps.iter().map(|s| prepare_step(s, None, partials)).collect();
+            let steps: Vec<Prepared> = steps.iter().map(|s| prepare_step(s, None, 0, partials)).collect();
             let batches = batches(&steps);
             Prestage::Global { steps, batches }
         }
-        Stage::Rows { rows, block, steps, local } => {
-            let offsets = (0..local.len()).map(|i| block * local[..i].iter().sum::<usize>()).collect();
+        Stage::Rows { rows, block, groups, steps, local } => {
+            let mut end = 0;
+            let offsets = local.iter().map(|n| {
+                let start = end;
+                end += aligned(block * n);
+                start
+            });
+            let offsets = offsets.collect();
             let steps: Vec<Prepared> =
-                steps.iter().map(|s| prepare_step(s, Some((*rows, *block)), partials)).collect();
+                steps.iter().map(|s| prepare_step(s, Some((*rows, *block)), *groups, partials)).collect();
             let sums = steps.iter().enumerate().filter(|(_, p)| p.partial.is_some()).flat_map(|(i, p)| {
                 let len: usize = p.step.outputs[0].shape.iter().product();
                 (0..len).step_by(TASK).map(move |first| (i, first, TASK.min(len - first)))
             });
             let sums = sums.collect();
-            Prestage::Rows { rows: *rows, block: *block, steps, offsets, sums }
+            Prestage::Rows { rows: *rows, block: *block, groups: *groups, steps, offsets, sums }
         }
     }
 }
 
-fn prepare_step(step: &Step, rows: Option<(usize, usize)>, partials: &mut Vec<Vec<f32>>) -> Prepared {
+fn prepare_step(
+    step: &Step,
+    rows: Option<(usize, usize)>,
+    groups: usize,
+    partials: &mut Vec<Buffer>,
+) -> Prepared {
     let len = |shape: &[usize]| shape.iter().product::<usize>();
     let (all, block) = rows.unwrap_or((1, 1));
     let last = if all % block == 0 { block } else { all % block };
@@ -187,7 +220,7 @@ fn prepare_step(step: &Step, rows: Option<(usize, usize)>, partials: &mut Vec<Ve
     let output_rows =
         step.outputs.iter().map(|o| if step.reduces { 0 } else { len(&o.shape) / all }).collect();
     let partial = step.reduces.then(|| {
-        partials.push(vec![0.0; all.div_ceil(block) * len(&step.outputs[0].shape)]);
+        partials.push(Buffer::new(groups * len(&step.outputs[0].shape)));
         partials.len() - 1
     });
     let lead = match &step.kind {

@@ -49,8 +49,10 @@ struct Part<'a> {
     rows: Option<(usize, usize)>,
     /// Start of each local slot in the worker's memory.
     offsets: &'a [usize],
-    /// Block's number, for partial results.
-    block: usize,
+    /// Group of blocks, for partial results.
+    group: usize,
+    /// Whether a sum over rows adds to its group's partial result: it is not the group's first block.
+    adds: bool,
     /// Rows of a fused task of a global stage.
     task: Option<(usize, usize)>,
 }
@@ -65,9 +67,9 @@ impl Compiled {
                 Prestage::Global { steps, batches } => {
                     batches.iter().for_each(|b| run.batch(steps, b, workers, parallel));
                 }
-                Prestage::Rows { rows, block, steps, offsets, sums } => {
-                    run.rows(*rows, *block, steps, offsets, workers, parallel);
-                    run.add_partials(rows.div_ceil(*block), steps, sums, parallel);
+                Prestage::Rows { rows, block, groups, steps, offsets, sums } => {
+                    run.rows([*rows, *block, *groups], steps, offsets, workers, parallel);
+                    run.add_partials(*groups, steps, sums, parallel);
                 }
             }
         }
@@ -106,7 +108,7 @@ impl Run<'_> {
     }
 
     fn batch(&self, steps: &[Prepared], batch: &Batch, workers: Shared<Worker>, parallel: bool) {
-        let whole = |task| Part { rows: None, offsets: &[], block: 0, task };
+        let whole = |task| Part { rows: None, offsets: &[], group: 0, adds: false, task };
         match batch {
             Batch::Alone(i) => {
                 // SAFETY: no other thread runs now.
@@ -129,35 +131,39 @@ impl Run<'_> {
         }
     }
 
+    /// Groups of blocks in parallel, the blocks of a group in order.
     fn rows(
         &self,
-        rows: usize,
-        block: usize,
+        [rows, block, groups]: [usize; 3],
         steps: &[Prepared],
         offsets: &[usize],
         workers: Shared<Worker>,
         parallel: bool,
     ) {
         let blocks = rows.div_ceil(block);
-        let work = |q: usize| {
-            let first = q * block;
-            let part = Part { rows: Some((first, block.min(rows - first))), offsets, block: q, task: None };
+        let work = |group: usize| {
             let me = thread(parallel);
             // SAFETY: a worker belongs to its thread.
             let worker = unsafe { workers.at(me) };
-            steps.iter().for_each(|step| self.step(step, &part, worker, false));
+            let first_block = group * blocks / groups;
+            for q in first_block..(group + 1) * blocks / groups {
+                let first = q * block;
+                let rows = Some((first, block.min(rows - first)));
+                let part = Part { rows, offsets, group, adds: q > first_block, task: None };
+                steps.iter().for_each(|step| self.step(step, &part, worker, false));
+            }
         };
-        if parallel && blocks > 1 {
-            (0..blocks).into_par_iter().with_max_len(1).for_each(work);
+        if parallel && groups > 1 {
+            (0..groups).into_par_iter().with_max_len(1).for_each(work);
         } else {
-            (0..blocks).for_each(work);
+            (0..groups).for_each(work);
         }
     }
 
-    /// Sums the blocks' partial results, in the order of blocks.
+    /// Sums the groups' partial results, in the order of groups.
     fn add_partials(
         &self,
-        blocks: usize,
+        groups: usize,
         steps: &[Prepared],
         sums: &[(usize, usize, usize)],
         parallel: bool,
@@ -166,17 +172,17 @@ impl Run<'_> {
             let (p, len) = (&steps[i], steps[i].step.outputs[0].shape.iter().product::<usize>());
             let Some(partial) = p.partial else { return };
             let target = self.target(p.step.outputs[0].place, &[], std::ptr::null_mut());
-            // SAFETY: the output holds `len` numbers and the partial results `blocks` times as many; blocks are done,
+            // SAFETY: the output holds `len` numbers and the partial results `groups` times as many; groups are done,
             // and each task has its own part of the output.
             let (output, partial) = unsafe {
                 (
                     from_raw_parts_mut(target.add(first), n),
-                    from_raw_parts(self.addresses.partials[partial], blocks * len),
+                    from_raw_parts(self.addresses.partials[partial], groups * len),
                 )
             };
             output.copy_from_slice(&partial[first..first + n]);
-            for block in partial.chunks_exact(len).skip(1) {
-                output.iter_mut().zip(&block[first..]).for_each(|(o, p)| *o += p);
+            for group in partial.chunks_exact(len).skip(1) {
+                output.iter_mut().zip(&group[first..]).for_each(|(o, p)| *o += p);
             }
         };
         if parallel && sums.len() > 1 {
@@ -211,8 +217,8 @@ impl Run<'_> {
             let row = p.output_rows[k];
             let total = len(&output.shape);
             outputs[k] = match (part.rows, p.partial) {
-                // SAFETY: there is a partial result for each block.
-                (_, Some(i)) => (unsafe { self.addresses.partials[i].add(part.block * total) }, total),
+                // SAFETY: there is a partial result for each group.
+                (_, Some(i)) => (unsafe { self.addresses.partials[i].add(part.group * total) }, total),
                 (Some((first, n)), _) => {
                     let base = self.target(output.place, part.offsets, local);
                     let first = if matches!(output.place, Place::Local(_)) { 0 } else { first };
@@ -237,7 +243,9 @@ impl Run<'_> {
                 unsafe { fused::run(self.level, call) };
             }
             StepKind::Op(op) => {
-                let (pointer, total) = outputs[0];
+                let (target, total) = outputs[0];
+                let adds = part.adds && p.partial.is_some();
+                let pointer = if adds { worker.sum.as_mut_ptr() } else { target };
                 let shapes = &p.shapes[usize::from(part.rows.is_some_and(|(_, n)| n != p.block))];
                 let mut slices: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
                 let mut views: [&[usize]; MAX_INPUTS] = [&[]; MAX_INPUTS];
@@ -256,6 +264,11 @@ impl Run<'_> {
                     first_row: part.rows.map_or(0, |(first, _)| first * p.lead),
                 };
                 cpu(op, call, &mut worker.scratch, parallel);
+                if adds {
+                    // SAFETY: the group's partial result, which only this thread touches now.
+                    let target = unsafe { from_raw_parts_mut(target, total) };
+                    target.iter_mut().zip(&worker.sum[..total]).for_each(|(t, s)| *t += s);
+                }
             }
         }
     }

@@ -97,8 +97,9 @@ fn trace(program: &Program, plan: &Plan) -> Trace {
     for stage in &plan.stages {
         memory.0.retain(|place, _| !matches!(place, Place::Local(_)));
         let (Stage::Global(steps) | Stage::Rows { steps, .. }) = stage;
-        if let Stage::Rows { rows, block, .. } = stage {
+        if let Stage::Rows { rows, block, groups, .. } = stage {
             assert!((1..=*rows).contains(block), "a block of {block} of {rows} rows");
+            assert!((1..=rows.div_ceil(*block)).contains(groups), "{groups} groups of blocks");
             check_blocks(*rows, steps);
         }
         let mut late = Vec::new();
@@ -133,8 +134,15 @@ fn trace(program: &Program, plan: &Plan) -> Trace {
 }
 
 fn check(program: &Program) {
-    let plain = Plan::new(program, PlanOptions { reuse: false, block: None });
-    let planned = Plan::new(program, PlanOptions::default());
+    for largest_row in [0, usize::MAX] {
+        check_cut(program, largest_row);
+    }
+}
+
+fn check_cut(program: &Program, largest_row: usize) {
+    let options = PlanOptions { largest_row, ..PlanOptions::default() };
+    let plain = Plan::new(program, PlanOptions { reuse: false, ..options });
+    let planned = Plan::new(program, options);
     assert_eq!(trace(program, &plain), trace(program, &planned), "\n{program}");
     let largest = |plan: &Plan| plan.full.iter().sum::<usize>();
     assert!(largest(&planned) <= largest(&plain));
@@ -222,4 +230,55 @@ fn layers_are_one_row_stage() {
         let Stage::Global(steps) = stage else { panic!("{:?}", plan.stages) };
         assert!(steps.iter().all(|s| matches!(s.kind, StepKind::Op(Op::Permute { .. }))), "{steps:?}");
     }
+}
+
+/// Windows of one trajectory: the program has one row, but what follows the mark is taken window by window, and so is
+/// its gradient.
+#[test]
+fn marked_rows_are_a_row_stage() {
+    let mut g = Graph::new();
+    let x = g.input(Declaration::rows("x", &[1, 6, 8]));
+    let w = g.state(Declaration::shared("w", &[8, 8]));
+    let windows = g.reshape(x, &[6, 8]);
+    let windows = g.rows(windows);
+    let y = g.matmul(windows, w, false, false);
+    let y = g.tanh(y);
+    let all = g.reshape(y, &[1, 48]);
+    let square = g.square(all);
+    let total = g.sum_all(square);
+    let gradient = g.gradient(total, &[x])[0];
+    let program = Program::new(g).output("gradient", gradient);
+    check(&program);
+    let plan = Plan::new(&program, PlanOptions::default());
+    let by_rows = plan.stages.iter().filter_map(|stage| match stage {
+        Stage::Rows { rows: 6, steps, .. } => Some(steps),
+        _ => None,
+    });
+    let products = by_rows.flatten().filter(|s| matches!(s.kind, StepKind::Op(Op::MatMul { .. })));
+    assert_eq!(products.count(), 2, "{:?}", plan.stages);
+}
+
+/// Rows of the program itself are taken while their slots are small, marked ones where they are not.
+#[test]
+fn large_rows_are_cut_along_marks() {
+    let mut g = Graph::new();
+    let x = g.input(Declaration::rows("x", &[3, 4, 8]));
+    let w = g.state(Declaration::shared("w", &[8, 8]));
+    let windows = g.reshape(x, &[12, 8]);
+    let windows = g.rows(windows);
+    let y = g.matmul(windows, w, false, false);
+    let y = g.tanh(y);
+    let y = g.matmul(y, w, false, false);
+    let y = g.reshape(y, &[3, 32]);
+    let program = Program::new(g).output("y", y);
+    check(&program);
+    let rows = |largest_row| {
+        let plan = Plan::new(&program, PlanOptions { largest_row, ..PlanOptions::default() });
+        let rows = plan.stages.iter().filter_map(|stage| match stage {
+            Stage::Rows { rows, .. } => Some(*rows),
+            Stage::Global(_) => None,
+        });
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!((rows(0), rows(1 << 20)), (vec![12], vec![3]));
 }

@@ -24,7 +24,7 @@ fn names_are_unique_and_every_kernel_has_cases() {
 fn every_op_has_cases() {
     let cases: Vec<_> = kernels().iter().flat_map(Kernel::cases).collect();
     let kind = |op: &Op| match op {
-        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape | Op::Detach => "holds memory",
+        Op::Input(_) | Op::State(_) | Op::Constant(_) | Op::Reshape | Op::Detach | Op::Rows => "holds memory",
         Op::Unary(_) => "unary",
         Op::Binary(_) => "binary",
         Op::Select => "select",

@@ -10,9 +10,12 @@ use sda_kernels::{Interpreter, Level};
 /// Rounding of a chain of up to 50 random ops and its gradient.
 const TOLERANCE: f32 = 5e-4;
 
-fn cpu(threads: usize, reuse: bool, block: Option<usize>, level: Level) -> Cpu {
-    Cpu::with_options(CpuOptions { threads, plan: PlanOptions { reuse, block }, level }).unwrap()
+fn cpu(threads: usize, plan: PlanOptions, level: Level) -> Cpu {
+    Cpu::with_options(CpuOptions { threads, plan, level }).unwrap()
 }
+
+/// The program's rows, or those marked inside it.
+const CUTS: [usize; 2] = [usize::MAX, 0];
 
 fn on(mut cpu: Cpu, program: &Program) -> Vec<Vec<u32>> {
     bits(&run(&mut cpu, program, 3, States::Kept))
@@ -25,13 +28,15 @@ proptest! {
     fn agree_with_the_interpreter_at_any_block_and_level(seed in any::<u64>(), nodes in 1usize..45) {
         let program = random_program(seed, nodes);
         let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
-        for block in [None, Some(1), Some(3), Some(1000)] {
-            let got = run(&mut cpu(1, true, block, Level::detect()), &program, 2, States::Drawn);
+        for (block, largest_row) in [None, Some(1), Some(3), Some(1000)].into_iter().zip(CUTS.into_iter().cycle()) {
+            let plan = PlanOptions { block, largest_row, ..PlanOptions::default() };
+            let got = run(&mut cpu(1, plan, Level::detect()), &program, 2, States::Drawn);
             let apart = distance(&got, &want);
-            prop_assert!(apart < TOLERANCE, "block {block:?}: {apart}\n{program}");
+            prop_assert!(apart < TOLERANCE, "{plan:?}: {apart}\n{program}");
         }
-        for level in Level::available() {
-            let got = run(&mut cpu(2, true, None, level), &program, 2, States::Drawn);
+        for (level, largest_row) in Level::available().into_iter().zip(CUTS.into_iter().rev().cycle()) {
+            let plan = PlanOptions { largest_row, ..PlanOptions::default() };
+            let got = run(&mut cpu(2, plan, level), &program, 2, States::Drawn);
             let apart = distance(&got, &want);
             prop_assert!(apart < TOLERANCE, "{level:?}: {apart}\n{program}");
         }
@@ -41,17 +46,23 @@ proptest! {
     fn planned_is_unplanned_bit_for_bit(seed in any::<u64>(), nodes in 1usize..45, block in 1usize..12) {
         let program = random_program(seed, nodes);
         let level = Level::detect();
-        let plain = on(cpu(1, false, Some(block), level), &program);
-        prop_assert!(plain == on(cpu(1, true, Some(block), level), &program), "\n{program}");
-        prop_assert!(plain == on(cpu(2, true, Some(block), level), &program), "2 threads\n{program}");
+        for largest_row in CUTS {
+            let plan = PlanOptions { block: Some(block), largest_row, reuse: true };
+            let plain = on(cpu(1, PlanOptions { reuse: false, ..plan }, level), &program);
+            prop_assert!(plain == on(cpu(1, plan, level), &program), "\n{program}");
+            prop_assert!(plain == on(cpu(2, plan, level), &program), "2 threads\n{program}");
+        }
     }
 
     #[test]
     fn threads_change_no_bit(seed in any::<u64>(), nodes in 1usize..45) {
         let program = random_program(seed, nodes);
-        let one = on(Cpu::new(1).unwrap(), &program);
-        for threads in 2..=4 {
-            prop_assert!(one == on(Cpu::new(threads).unwrap(), &program), "{threads} threads\n{program}");
+        for largest_row in CUTS {
+            let cpu = |threads| cpu(threads, PlanOptions { largest_row, ..PlanOptions::default() }, Level::detect());
+            let one = on(cpu(1), &program);
+            for threads in 2..=4 {
+                prop_assert!(one == on(cpu(threads), &program), "{threads} threads\n{program}");
+            }
         }
     }
 }

@@ -12,8 +12,11 @@ fn check(name: &str, build: impl Fn(&mut Graph) -> Vec<NodeId>) {
     let program = nodes.iter().enumerate().fold(Program::new(g), |p, (i, n)| p.output(format!("y{i}"), *n));
     let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
     for block in [None, Some(1), Some(2), Some(5), Some(12)] {
-        let options =
-            CpuOptions { threads: 2, plan: PlanOptions { block, reuse: true }, ..CpuOptions::default() };
+        let options = CpuOptions {
+            threads: 2,
+            plan: PlanOptions { block, ..PlanOptions::default() },
+            ..CpuOptions::default()
+        };
         let got = run(&mut Cpu::with_options(options).unwrap(), &program, 2, States::Drawn);
         let apart = distance(&got, &want);
         assert!(apart < 1e-5, "{name}, block {block:?}: {apart}\n{program}");

@@ -59,7 +59,10 @@ impl Generator {
             _ if shape.len() < 4 => shape.insert(self.below(shape.len() + 1), 1),
             _ => {}
         }
-        let y = self.g.reshape(x.node, &shape);
+        let mut y = self.g.reshape(x.node, &shape);
+        if !shape.is_empty() && self.chance(40) {
+            y = self.g.rows(y);
+        }
         self.keep(y, x.bound, x.exact);
     }
 
