@@ -63,64 +63,54 @@ impl Windows {
         !(self.length - self.width).is_multiple_of(self.stride)
     }
 
-    /// All windows of a trajectory.
-    ///
-    /// Shapes: `x` [N, L, …], result [N · Q, W, …].
-    pub fn unfold(&self, g: &mut Graph, x: NodeId) -> NodeId {
-        let shape = g.shape(x).to_vec();
-        let mut windows = self.gather(g, x, 0, self.regular(), self.stride);
-        if self.has_last() {
-            let last = self.gather(g, x, self.length - self.width, 1, 1);
-            windows = g.concat(&[windows, last], 1);
-        }
-        let mut merged = vec![shape[0] * self.count(), self.width];
-        merged.extend(&shape[2..]);
-        g.reshape(windows, &merged)
+    /// The window that owns a state.
+    pub fn owner(&self, state: usize) -> usize {
+        let q = state.saturating_sub((self.width - self.stride) / 2) / self.stride;
+        q.min(self.count() - 1)
     }
 
-    /// `count` windows from `start`, [N, count, W, …].
-    fn gather(&self, g: &mut Graph, x: NodeId, start: usize, count: usize, stride: usize) -> NodeId {
+    /// Some windows of a trajectory, in this order.
+    ///
+    /// Shapes: `x` [N, L, …], result [N · windows, W, …].
+    pub fn unfold(&self, g: &mut Graph, x: NodeId, windows: &[usize]) -> NodeId {
+        let states: Vec<usize> =
+            windows.iter().flat_map(|&q| self.start(q)..self.start(q) + self.width).collect();
         let shape = g.shape(x).to_vec();
-        let mut single = vec![shape[0], count, 1];
-        single.extend(&shape[2..]);
-        let states: Vec<NodeId> = (0..self.width)
-            .map(|w| {
-                let state = g.slice(x, 1, start + w, count, stride);
-                g.reshape(state, &single)
-            })
-            .collect();
-        g.concat(&states, 2)
+        let unfolded = g.gather(x, 1, &states);
+        let mut merged = vec![shape[0] * windows.len(), self.width];
+        merged.extend(&shape[2..]);
+        let unfolded = g.reshape(unfolded, &merged);
+        g.rows(unfolded)
     }
 
     /// The trajectory put together from what each window owns; not the adjoint of [`Windows::unfold`].
     ///
-    /// Shapes: `windows` [N · Q, W, …], result [N, L, …].
-    pub fn fold(&self, g: &mut Graph, windows: NodeId) -> NodeId {
-        let shape = g.shape(windows).to_vec();
-        let (n, q) = (shape[0] / self.count(), self.count());
-        let mut split = vec![n, q, self.width];
-        split.extend(&shape[2..]);
-        let windows = g.reshape(windows, &split);
-        // The first and the last window own other local indices than those between, which all own the same.
-        let mut parts = vec![self.part(g, windows, 0..1)];
-        if q > 2 {
-            parts.push(self.part(g, windows, 1..q - 1));
-        }
-        if q > 1 {
-            parts.push(self.part(g, windows, q - 1..q));
-        }
-        g.concat(&parts, 1)
-    }
-
-    /// States owned by a range of windows that own the same local indices, [N, states, …].
-    fn part(&self, g: &mut Graph, windows: NodeId, range: Range<usize>) -> NodeId {
-        let (owned, start) = (self.owned(range.start), self.start(range.start));
-        let some = g.slice(windows, 1, range.start, range.len(), 1);
-        let some = g.slice(some, 2, owned.start - start, owned.len(), 1);
-        let shape = g.shape(some).to_vec();
-        let mut merged = vec![shape[0], shape[1] * shape[2]];
-        merged.extend(&shape[3..]);
-        g.reshape(some, &merged)
+    /// Shapes: parts (windows, [N · windows, W, …]) that hold each window once, result [N, L, …].
+    ///
+    /// Panics: a window is missing.
+    #[track_caller]
+    pub fn fold(&self, g: &mut Graph, parts: &[(Vec<usize>, NodeId)]) -> NodeId {
+        let all: Vec<usize> = parts.iter().flat_map(|(windows, _)| windows.iter().copied()).collect();
+        let mut place = vec![None; self.count()];
+        all.iter().enumerate().for_each(|(at, &q)| place[q] = Some(at));
+        let from = |state: usize| {
+            let q = self.owner(state);
+            let at = place[q].unwrap_or_else(|| panic!("fold: window {q} is missing among {all:?}"));
+            at * self.width + state - self.start(q)
+        };
+        let states: Vec<usize> = (0..self.length).map(from).collect();
+        let side_by_side: Vec<NodeId> = parts
+            .iter()
+            .map(|(windows, node)| {
+                let node = g.rows(*node);
+                let shape = g.shape(node).to_vec();
+                let mut split = vec![shape[0] / windows.len(), windows.len() * self.width];
+                split.extend(&shape[2..]);
+                g.reshape(node, &split)
+            })
+            .collect();
+        let windows = g.concat(&side_by_side, 1);
+        g.gather(windows, 1, &states)
     }
 }
 
@@ -141,12 +131,28 @@ pub struct LocalScore<K> {
 
 impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
-        let windows =
-            Windows::new(g.shape(x)[1], self.order, self.stride).unwrap_or_else(|e| panic!("failed to {e}"));
-        let unfolded = windows.unfold(g, x);
-        let time = time.repeated(g, windows.count());
-        let noise = self.kernel.emit(g, unfolded, &time);
-        windows.fold(g, noise)
+        let windows = self.windows(g, x);
+        let all: Vec<usize> = (0..windows.count()).collect();
+        let noise = self.of_windows(g, x, time, &windows, &all);
+        windows.fold(g, &[(all, noise)])
+    }
+
+    /// Windows that own none of the states are not differentiated: their rows of the Jacobian are not asked for.
+    fn emit_differentiable_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> NodeId {
+        let windows = self.windows(g, x);
+        let mut owns = vec![false; windows.count()];
+        states.iter().for_each(|&i| owns[windows.owner(i)] = true);
+        let (some, others): (Vec<usize>, Vec<usize>) = (0..windows.count()).partition(|&q| owns[q]);
+        let mut parts = Vec::new();
+        if !some.is_empty() {
+            let noise = self.of_windows(g, x, time, &windows, &some);
+            parts.push((some, noise));
+        }
+        if !others.is_empty() {
+            let noise = self.of_windows(g, x, time, &windows, &others);
+            parts.push((others, g.detach(noise)));
+        }
+        windows.fold(g, &parts)
     }
 
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
@@ -159,6 +165,26 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
 
     fn conditions(&self) -> Vec<(String, ArrayD<f64>)> {
         self.kernel.conditions()
+    }
+}
+
+impl<K: NoisePredictor> LocalScore<K> {
+    #[track_caller]
+    fn windows(&self, g: &Graph, x: NodeId) -> Windows {
+        Windows::new(g.shape(x)[1], self.order, self.stride).unwrap_or_else(|e| panic!("failed to {e}"))
+    }
+
+    fn of_windows(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        windows: &Windows,
+        some: &[usize],
+    ) -> NodeId {
+        let unfolded = windows.unfold(g, x, some);
+        let time = time.repeated(g, some.len());
+        self.kernel.emit(g, unfolded, &time)
     }
 }
 

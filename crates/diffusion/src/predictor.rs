@@ -48,6 +48,15 @@ pub trait NoisePredictor {
     /// Panics: a shape that [`NoisePredictor::check`] refuses.
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId;
 
+    /// The same estimate, for a guidance that differentiates it at these states (ascending) and at no other: what does
+    /// not lead to them may be emitted without a gradient.
+    ///
+    /// Panics: as [`NoisePredictor::emit`].
+    fn emit_differentiable_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> NodeId {
+        let _ = states;
+        self.emit(g, x, time)
+    }
+
     /// Errors: trajectories of this shape [N, L, …] cannot be predicted.
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
         let _ = shape;
@@ -63,6 +72,10 @@ pub trait NoisePredictor {
 impl<P: NoisePredictor + ?Sized> NoisePredictor for &P {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
         (**self).emit(g, x, time)
+    }
+
+    fn emit_differentiable_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> NodeId {
+        (**self).emit_differentiable_at(g, x, time, states)
     }
 
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {

@@ -230,6 +230,36 @@ impl Graph {
         self.push(Op::Pad { axis, before, step }, vec![x], shape)
     }
 
+    /// Elements `indices` of an axis, in this order.
+    ///
+    /// Panics: no index, or one beyond the axis.
+    #[track_caller]
+    pub fn gather(&mut self, x: NodeId, axis: usize, indices: &[usize]) -> NodeId {
+        let mut shape = self.shape(x).to_vec();
+        let fits = axis < shape.len() && !indices.is_empty() && indices.iter().all(|&i| i < shape[axis]);
+        assert!(fits, "gather: {indices:?} of axis {axis} of {shape:?}");
+        if indices.iter().copied().eq(0..shape[axis]) {
+            return x;
+        }
+        shape[axis] = indices.len();
+        self.push(Op::Gather { axis, indices: indices.into() }, vec![x], shape)
+    }
+
+    /// Element i is added to element `indices[i]` of an axis of `len`; zero where none is.
+    ///
+    /// Panics: not one index for each element, or one beyond the axis.
+    #[track_caller]
+    pub fn scatter(&mut self, x: NodeId, axis: usize, indices: &[usize], len: usize) -> NodeId {
+        let mut shape = self.shape(x).to_vec();
+        let fits = axis < shape.len() && indices.len() == shape[axis] && indices.iter().all(|&i| i < len);
+        assert!(fits, "scatter: axis {axis} of {shape:?} to {indices:?} of {len}");
+        if indices.iter().copied().eq(0..len) {
+            return x;
+        }
+        shape[axis] = len;
+        self.push(Op::Scatter { axis, indices: indices.into() }, vec![x], shape)
+    }
+
     /// Arrays one after another along an axis.
     #[track_caller]
     pub fn concat(&mut self, xs: &[NodeId], axis: usize) -> NodeId {

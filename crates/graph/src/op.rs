@@ -1,5 +1,7 @@
 //! The closed set of operations. Every VJP is made of these again.
 
+use std::sync::Arc;
+
 /// An elementwise function of one array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unary {
@@ -220,6 +222,20 @@ pub enum Op {
         /// The axis.
         axis: usize,
     },
+    /// Elements by a list of indices along one axis, in its order; an index may come again. Adjoint: [`Op::Scatter`].
+    Gather {
+        /// The axis.
+        axis: usize,
+        /// Which element each element of the output is.
+        indices: Arc<[usize]>,
+    },
+    /// Element `i` is added to element `indices[i]` of one axis. Adjoint: [`Op::Gather`].
+    Scatter {
+        /// The axis.
+        axis: usize,
+        /// Where each element of the input goes.
+        indices: Arc<[usize]>,
+    },
     /// C = op(A) op(B) with optional transposition of the last two axes; rank 2, or rank 3 batched.
     MatMul {
         /// Transpose the last two axes of A.
@@ -242,6 +258,13 @@ pub enum Op {
     Rows,
 }
 
+/// The first few of a list of indices.
+fn listed(indices: &[usize]) -> String {
+    let first: Vec<String> = indices.iter().take(8).map(usize::to_string).collect();
+    let more = if indices.len() > first.len() { ", …" } else { "" };
+    format!("{}{more}", first.join(", "))
+}
+
 impl Op {
     /// Name in dumps, errors and the catalogue.
     pub fn name(&self) -> String {
@@ -259,6 +282,8 @@ impl Op {
             Self::Slice { axis, start, step } => format!("slice[axis {axis}, {start}..;{step}]"),
             Self::Pad { axis, before, step } => format!("pad[axis {axis}, {before}+i·{step}]"),
             Self::Concat { axis } => format!("concat[axis {axis}]"),
+            Self::Gather { axis, indices } => format!("gather[axis {axis}, {}]", listed(indices)),
+            Self::Scatter { axis, indices } => format!("scatter[axis {axis}, {}]", listed(indices)),
             Self::MatMul { ta, tb } => {
                 format!("matmul[{}{}]", if *ta { 'T' } else { 'N' }, if *tb { 'T' } else { 'N' })
             }

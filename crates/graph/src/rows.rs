@@ -48,7 +48,11 @@ pub(crate) fn classify_op(op: &Op, inputs: &[Seen<'_>], output: &[usize], rows: 
         Op::Sum { axes } if axes.contains(&0) => when(true, Class::Reduce(vec![Access::Piece])),
         Op::Sum { .. } => when(true, piece),
         Op::Permute { axes } => when(axes[0] == 0, piece),
-        Op::Slice { axis, .. } | Op::Pad { axis, .. } | Op::Concat { axis } => when(*axis > 0, piece),
+        Op::Slice { axis, .. }
+        | Op::Pad { axis, .. }
+        | Op::Gather { axis, .. }
+        | Op::Scatter { axis, .. }
+        | Op::Concat { axis } => when(*axis > 0, piece),
         Op::MatMul { .. } if output.len() == 3 => when(true, piece),
         Op::MatMul { ta: true, tb: false } => when(true, Class::Reduce(vec![Access::Piece; 2])),
         Op::MatMul { ta: false, .. } | Op::Conv(Face::Forward | Face::Input, _) => with_weights(),

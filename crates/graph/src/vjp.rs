@@ -110,6 +110,8 @@ impl Graph {
             }
             Op::Slice { axis, start, step } => self.pad(c, *axis, *start, shape[*axis], *step),
             Op::Pad { axis, before, step } => self.slice(c, *axis, *before, shape[*axis], *step),
+            Op::Gather { axis, indices } => self.scatter(c, *axis, indices, shape[*axis]),
+            Op::Scatter { axis, indices } => self.gather(c, *axis, indices),
             Op::Concat { axis } => {
                 let start = inputs[..k].iter().map(|&i| self.shape(i)[*axis]).sum();
                 self.slice(c, *axis, start, shape[*axis], 1)

@@ -1,6 +1,6 @@
 //! One call of one op's kernel, and the dispatch over ops.
 
-use crate::{broadcast, concat, conv, elementwise, matmul, noise, pad, permute, slice, sum};
+use crate::{broadcast, concat, conv, elementwise, gather, matmul, noise, pad, permute, scatter, slice, sum};
 use sda_core::Real;
 use sda_graph::{Op, RunKey};
 
@@ -32,6 +32,8 @@ pub fn reference<T: Real>(op: &Op, call: Call<'_, T>) {
         Op::Permute { axes } => permute::reference::reference(axes, call),
         Op::Slice { axis, start, step } => slice::reference::reference(*axis, *start, *step, call),
         Op::Pad { axis, before, step } => pad::reference::reference(*axis, *before, *step, call),
+        Op::Gather { axis, indices } => gather::reference::reference(*axis, indices, call),
+        Op::Scatter { axis, indices } => scatter::reference::reference(*axis, indices, call),
         Op::Concat { axis } => concat::reference::reference(*axis, call),
         Op::MatMul { ta, tb } => matmul::reference::reference(*ta, *tb, call),
         Op::Conv(face, geometry) => conv::reference::reference(*face, geometry, call),
@@ -54,6 +56,8 @@ pub fn cpu(op: &Op, call: Call<'_, f32>, scratch: &mut [f32], parallel: bool) {
         Op::Permute { axes } => permute::cpu::cpu(axes, call),
         Op::Slice { axis, start, step } => slice::cpu::cpu(*axis, *start, *step, call),
         Op::Pad { axis, before, step } => pad::cpu::cpu(*axis, *before, *step, call),
+        Op::Gather { axis, indices } => gather::cpu::cpu(*axis, indices, call),
+        Op::Scatter { axis, indices } => scatter::cpu::cpu(*axis, indices, call),
         Op::Concat { axis } => concat::cpu::cpu(*axis, call),
         Op::MatMul { ta, tb } => matmul::cpu::cpu(*ta, *tb, call, parallel),
         Op::Conv(face, geometry) => conv::cpu::cpu(*face, geometry, call, scratch, parallel),

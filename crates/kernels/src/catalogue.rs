@@ -13,7 +13,9 @@ pub use data::Domain;
 pub use exactness::Exactness;
 pub use random_program::random_program;
 
-use crate::{broadcast, concat, conv, elementwise, fused, matmul, noise, pad, permute, slice, sum};
+use crate::{
+    broadcast, concat, conv, elementwise, fused, gather, matmul, noise, pad, permute, scatter, slice, sum,
+};
 
 /// A kernel of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,8 @@ pub fn kernels() -> Vec<Kernel> {
         permute::cases::PERMUTE,
         slice::cases::SLICE,
         pad::cases::PAD,
+        gather::cases::GATHER,
+        scatter::cases::SCATTER,
         concat::cases::CONCAT,
         matmul::cases::MATMUL,
         conv::cases::FORWARD,

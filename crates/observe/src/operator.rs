@@ -121,6 +121,29 @@ impl Operator {
         })
     }
 
+    /// States that the result depends on, ascending: the others have no gradient.
+    ///
+    /// `length`: L.
+    pub fn states(&self, length: usize) -> Vec<usize> {
+        self.restrict((0..length).collect())
+    }
+
+    /// Which of the states are left.
+    fn restrict(&self, states: Vec<usize>) -> Vec<usize> {
+        match self {
+            Self::EveryNth(n) => states.into_iter().step_by((*n).max(1)).collect(),
+            Self::Compose(operators) => operators.iter().fold(states, |states, o| o.restrict(states)),
+            Self::Identity
+            | Self::Components(_)
+            | Self::Coarsen(_)
+            | Self::Subsample(_)
+            | Self::Crop { .. }
+            | Self::Upsample { .. }
+            | Self::Vorticity
+            | Self::Saturate => states,
+        }
+    }
+
     /// Whether A(a x + b y) = a A(x) + b A(y).
     pub fn is_linear(&self) -> bool {
         match self {

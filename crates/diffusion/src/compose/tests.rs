@@ -65,6 +65,58 @@ fn windows_that_do_not_fit_are_refused() {
     assert!(Windows::new(9, 4, 9).is_ok());
 }
 
+#[test]
+fn the_owner_of_a_state_owns_it() {
+    for (length, order, stride) in all(24) {
+        let windows = Windows::new(length, order, stride).unwrap();
+        for state in 0..length {
+            assert!(windows.owned(windows.owner(state)).contains(&state), "L {length}, k {order}, {stride}");
+        }
+    }
+}
+
+/// ε_i = x_i Σ_j x_j² within a window, so that every state of the window matters to each.
+struct Coupled;
+
+impl NoisePredictor for Coupled {
+    fn emit(&self, g: &mut Graph, x: NodeId, _: &TimeNodes) -> NodeId {
+        let (shape, x) = (g.shape(x).to_vec(), crate::predictor::flat(g, x));
+        let square = g.square(x);
+        let sum = g.sum(square, &[1]);
+        let noise = g.mul(x, sum);
+        g.reshape(noise, &shape)
+    }
+}
+
+/// Windows that own no observed state are not differentiated, and nothing changes.
+#[test]
+fn states_that_are_not_observed_need_no_gradient() {
+    for (length, order, stride) in all(13) {
+        for nth in [1, 2, 3, 8, 20] {
+            let mut g = Graph::new();
+            let x = g.constant(numbered(&[2, length, 2]) / 50.0);
+            let one = g.scalar(1.0);
+            let time = TimeNodes { features: one, mu: one, sigma: one };
+            let score = LocalScore { kernel: Coupled, order, stride };
+            let states: Vec<usize> = (0..length).step_by(nth).collect();
+            let some = score.emit_differentiable_at(&mut g, x, &time, &states);
+            let all = score.emit(&mut g, x, &time);
+            let gradient = |g: &mut Graph, noise| {
+                let seen = g.slice(noise, 1, 0, states.len(), nth);
+                let square = g.square(seen);
+                let total = g.sum_all(square);
+                g.gradient(total, &[x])[0]
+            };
+            let gradients = [some, all].map(|noise| gradient(&mut g, noise));
+            let got = evaluate(g, &[], &[some, all, gradients[0], gradients[1]]);
+            assert_eq!(got[0], got[1], "L {length}, k {order}, stride {stride}, every {nth}");
+            let apart = (&got[2] - &got[3]).iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+            let size = got[3].iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+            assert!(apart <= 1e-13 * size, "L {length}, k {order}, stride {stride}, every {nth}: {apart}");
+        }
+    }
+}
+
 fn numbered(shape: &[usize]) -> ArrayD<f64> {
     let len = shape.iter().product::<usize>();
     Array::from_iter((0..len).map(|i| i as f64)).into_shape_with_order(IxDyn(shape)).unwrap()

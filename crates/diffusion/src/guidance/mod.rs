@@ -79,8 +79,13 @@ pub struct Posterior<P> {
 
 impl<P: NoisePredictor> NoisePredictor for Posterior<P> {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
-        let noise = self.prior.emit(g, x, time);
         let through_network = !matches!(self.guidance, Guidance::Sda { detach: true, .. });
+        let noise = if through_network {
+            let states = self.observation.operator.states(g.shape(x)[1]);
+            self.prior.emit_differentiable_at(g, x, time, &states)
+        } else {
+            self.prior.emit(g, x, time)
+        };
         let estimate = if through_network { noise } else { g.detach(noise) };
         let denoised = denoise(g, x, estimate, time);
         let predicted = self.observation.operator.emit(g, denoised);

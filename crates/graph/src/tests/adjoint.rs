@@ -7,7 +7,13 @@ use sda_kernels::catalogue::{Case, kernels};
 /// Inputs that an op is linear in.
 fn linear(op: &Op) -> Vec<usize> {
     match op {
-        Op::Broadcast | Op::Sum { .. } | Op::Permute { .. } | Op::Slice { .. } | Op::Pad { .. } => vec![0],
+        Op::Broadcast
+        | Op::Sum { .. }
+        | Op::Permute { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. } => vec![0],
         Op::Reshape | Op::Unary(Unary::Neg) | Op::Binary(Binary::Div) => vec![0],
         Op::MatMul { .. } | Op::Conv(..) | Op::Binary(Binary::Mul) => vec![0, 1],
         _ => Vec::new(),

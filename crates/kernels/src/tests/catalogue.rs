@@ -33,13 +33,15 @@ fn every_op_has_cases() {
         Op::Permute { .. } => "permute",
         Op::Slice { .. } => "slice",
         Op::Pad { .. } => "pad",
+        Op::Gather { .. } => "gather",
+        Op::Scatter { .. } => "scatter",
         Op::Concat { .. } => "concat",
         Op::MatMul { .. } => "matmul",
         Op::Conv(..) => "conv",
         Op::Noise { .. } => "noise",
     };
     let covered: HashSet<&str> = cases.iter().map(|c| kind(&c.result().op)).collect();
-    assert_eq!(covered.len(), 12, "{covered:?}");
+    assert_eq!(covered.len(), 14, "{covered:?}");
     for op in Unary::ALL {
         assert!(cases.iter().any(|c| c.result().op == Op::Unary(op)), "{op:?} has no case");
     }

@@ -74,7 +74,7 @@ impl Generator {
         }
         let axis = self.below(shape.len());
         let n = shape[axis];
-        let y = match self.below(4) {
+        let y = match self.below(6) {
             0 => {
                 let mut axes: Vec<usize> = (0..shape.len()).collect();
                 self.draw.shuffle(&mut axes);
@@ -88,6 +88,16 @@ impl Generator {
             2 => {
                 let (before, step, after) = (self.below(3), 1 + self.below(2), self.below(2));
                 self.g.pad(x.node, axis, before, before + (n - 1) * step + 1 + after, step)
+            }
+            3 => {
+                let indices: Vec<usize> = (0..1 + self.below(2 * n)).map(|_| self.below(n)).collect();
+                self.g.gather(x.node, axis, &indices)
+            }
+            4 => {
+                let len = 1 + self.below(2 * n);
+                let indices: Vec<usize> = (0..n).map(|_| self.below(len)).collect();
+                let y = self.g.scatter(x.node, axis, &indices, len);
+                return self.keep(y, x.bound * n as f64, false);
             }
             _ => return self.concat(x, axis),
         };

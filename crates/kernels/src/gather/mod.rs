@@ -1,0 +1,5 @@
+//! y[…, i, …] = x[…, index(i), …]. Exact. Adjoint: scatter.
+
+pub(crate) mod cases;
+pub(crate) mod cpu;
+pub(crate) mod reference;
