@@ -33,11 +33,7 @@ pub(super) fn raw_steps(program: &Program) -> Vec<Raw> {
     let end_nodes = program.outputs.iter().map(|(_, n)| *n).chain(program.updates.iter().map(|(_, n)| *n));
     end_nodes.for_each(|n| ends[root(graph, n).index()] = true);
     let fusion = Fusion::new(graph, &live, &ends);
-    let escapes: Vec<bool> = (0..live.len())
-        .map(|i| {
-            ends[i] || fusion.consumers[i].iter().any(|c| fusion.group_of[c.index()] != fusion.group_of[i])
-        })
-        .collect();
+    let escapes: Vec<bool> = (0..live.len()).map(|i| fusion.escapes(i)).collect();
     let mut raw = Vec::new();
     for (i, &is_live) in live.iter().enumerate() {
         let id = graph.id(i);

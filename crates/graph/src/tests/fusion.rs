@@ -107,3 +107,24 @@ fn broadcasts_are_addressing() {
     assert_eq!(plan.steps().count(), 3);
     assert_eq!(plan.full.len(), 3);
 }
+
+/// SiLU between two products: the forward step writes its result alone, the backward step computes the gate again.
+#[test]
+fn a_gradient_reads_the_argument_and_not_what_was_made_of_it() {
+    let mut g = Graph::new();
+    let x = g.input(Declaration::shared("x", &[6, 4]));
+    let [v, w] = ["v", "w"].map(|name| g.state(Declaration::shared(name, &[4, 4])));
+    let b = g.state(Declaration::shared("b", &[4]));
+    let product = g.matmul(x, v, false, false);
+    let u = g.add(product, b);
+    let gate = g.sigmoid(u);
+    let y = g.mul(u, gate);
+    let z = g.matmul(y, w, false, false);
+    let pulled = g.vjp(&[(z, z)], &[x])[0];
+    let plan = plan(g, &[z, pulled]);
+    let steps: Vec<_> = plan.steps().filter(|s| matches!(s.kind, StepKind::Fused(_))).collect();
+    assert_eq!(steps.len(), 2, "{:?}", plan.stages);
+    assert!(steps.iter().all(|s| s.outputs.len() == 1), "{steps:?}");
+    let wide = |s: &sda_graph::Step| s.inputs.iter().filter(|i| i.shape == [6, 4]).count();
+    assert_eq!(steps.iter().map(|s| wide(s)).collect::<Vec<_>>(), [1, 2]);
+}

@@ -40,7 +40,7 @@ pub(crate) fn strip_rows(fused: &Fused) -> usize {
 /// Numbers of scratch that [`run`] needs.
 pub fn scratch_len(fused: &Fused) -> usize {
     let rows = strip_rows(fused);
-    rows * (fused.cols * fused.full_registers + fused.row_registers)
+    rows * (fused.cols * (fused.full_registers + fused.results.len()) + fused.row_registers)
 }
 
 /// Runs a block of rows.

@@ -41,6 +41,9 @@ enum Argument<'a> {
 struct Strip<'a> {
     fused: &'a Fused,
     inputs: &'a [(*const f32, usize)],
+    outputs: &'a [(*mut f32, usize)],
+    /// Bit k: result k is written to its output as it is computed.
+    direct: u32,
     scratch: *mut f32,
     height: usize,
     /// First row and number of rows.
@@ -60,6 +63,14 @@ impl Strip<'_> {
         let offset = match register {
             Register::Full(i) => i * wide,
             Register::Row(i) => self.fused.full_registers * wide + i * self.height,
+            Register::Result(k) if self.direct >> k & 1 == 1 => {
+                let per_row = if self.fused.full_results[k] { self.fused.cols } else { 1 };
+                // SAFETY: `super::run` has checked the output's length.
+                return unsafe { self.outputs[k].0.add(self.row * per_row) };
+            }
+            Register::Result(k) => {
+                (self.fused.full_registers + k) * wide + self.fused.row_registers * self.height
+            }
             Register::Operand(_) | Register::Constant(_) => unreachable!("not a scratch register"),
         };
         // SAFETY: `run` has checked the length of the scratch.
@@ -76,7 +87,7 @@ impl Strip<'_> {
                 // SAFETY: `run` has checked the operand's length for all rows of the call.
                 Argument::Strip(unsafe { from_raw_parts(self.inputs[i].0.add(self.row * stride), len) })
             }
-            // SAFETY: inside the scratch, and no instruction writes a register that it reads.
+            // SAFETY: inside the scratch or an output, and no instruction writes a register that it reads.
             _ => Argument::Strip(unsafe { from_raw_parts(self.start(register), len) }),
         }
     }
@@ -84,7 +95,8 @@ impl Strip<'_> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)] // disjoint registers of one scratch
     fn write(&self, register: Register) -> &mut [f32] {
-        // SAFETY: inside the scratch; the planner never gives an instruction one register to read and to write.
+        // SAFETY: inside the scratch or an output; the planner never gives an instruction one register to read and to
+        // write, and an output that is an operand's memory is written after the operand's last reader.
         unsafe { from_raw_parts_mut(self.start(register), self.width(register)) }
     }
 
@@ -133,12 +145,29 @@ impl Argument<'_> {
     }
 }
 
+/// Results whose memory no later instruction of a strip reads as an operand.
+fn direct(call: &FusedCall<'_>) -> u32 {
+    let mut bits = 0;
+    for (k, (output, n)) in call.outputs.iter().enumerate() {
+        let (start, end) = (output.cast_const(), output.wrapping_add(*n).cast_const());
+        let written = call.fused.written_at[k];
+        let read_later = call.inputs.iter().zip(&call.fused.last_read).any(|((input, m), read)| {
+            let apart = input.wrapping_add(*m) <= start || *input >= end;
+            !apart && read.is_some_and(|read| read >= written)
+        });
+        bits |= u32::from(!read_later) << k;
+    }
+    bits
+}
+
 #[inline(always)]
 unsafe fn run<const FMA: bool>(call: FusedCall<'_>) {
     let fused = call.fused;
     let mut strip = Strip {
         fused,
         inputs: call.inputs,
+        outputs: call.outputs,
+        direct: direct(&call),
         scratch: call.scratch.as_mut_ptr(),
         height: strip_rows(fused),
         row: call.first_row,
@@ -154,7 +183,10 @@ unsafe fn run<const FMA: bool>(call: FusedCall<'_>) {
         for instruction in &fused.body {
             strip.execute::<FMA>(instruction);
         }
-        for (result, (pointer, _)) in fused.results.iter().zip(call.outputs) {
+        for (k, (result, (pointer, _))) in fused.results.iter().zip(call.outputs).enumerate() {
+            if *result == Register::Result(k) && strip.direct >> k & 1 == 1 {
+                continue;
+            }
             let per_row = strip.width(*result).max(1) / strip.rows;
             let len = strip.rows * per_row;
             // SAFETY: `super::run` has checked the output's length; nothing else reads or writes these rows now. The
