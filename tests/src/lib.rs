@@ -1,6 +1,8 @@
 //! Workspace-level tests: import rules, conformance to reference numbers, end to end, the command line.
 
 #[cfg(test)]
+mod allocation;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod import_rules;

@@ -2,4 +2,4 @@
 
 mod cpu;
 
-pub use cpu::{Cpu, CpuOptions};
+pub use cpu::{Cpu, CpuOptions, Profile};

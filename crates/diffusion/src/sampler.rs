@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use ndarray::ArrayD;
 use sda_core::Real;
 use sda_graph::{Executor, Handle, RunKey};
-use sda_nn::time_features;
+use sda_nn::{TIME_FEATURES, time_features};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DiffusionError, check};
@@ -133,19 +133,29 @@ impl Sampler {
         Ok(run)
     }
 
-    /// The scalars of a predictor step from t to s, in the order of the program's inputs.
-    fn predictor_inputs<T: Real>(&self, t: f64, s: f64) -> [Vec<T>; 5] {
-        let [features, mu, sigma] = time_inputs(&self.schedule, t);
+    /// μ(s)/μ(t) and the noise's coefficient of a predictor step from t to s.
+    fn predictor_scalars<T: Real>(&self, t: f64, s: f64) -> [[T; 1]; 2] {
         let ratio = self.schedule.mu(s) / self.schedule.mu(t);
         let gain = self.schedule.sigma(s) - ratio * self.schedule.sigma(t);
-        [features, mu, sigma, vec![T::from_f64(ratio)], vec![T::from_f64(gain)]]
+        [[T::from_f64(ratio)], [T::from_f64(gain)]]
     }
 }
 
-/// Features, μ and σ of one time, as a run's inputs.
-fn time_inputs<T: Real>(schedule: &Schedule, t: f64) -> [Vec<T>; 3] {
-    let features = time_features(t).into_iter().map(T::from_f64).collect();
-    [features, vec![T::from_f64(schedule.mu(t))], vec![T::from_f64(schedule.sigma(t))]]
+/// One time, as a run's inputs.
+struct TimeInputs<T> {
+    features: [T; TIME_FEATURES],
+    mu: [T; 1],
+    sigma: [T; 1],
+}
+
+impl<T: Real> TimeInputs<T> {
+    fn new(schedule: &Schedule, t: f64) -> Self {
+        Self {
+            features: time_features(t).map(T::from_f64),
+            mu: [T::from_f64(schedule.mu(t))],
+            sigma: [T::from_f64(schedule.sigma(t))],
+        }
+    }
 }
 
 /// A sampler planned on one executor, for one shape and one predictor.
@@ -230,8 +240,10 @@ impl SamplerRun {
     /// One predictor step, counted from 0.
     pub fn predict<E: Executor>(&self, executor: &mut E, seed: u64, step: u32) -> Result<(), DiffusionError> {
         let time = |step| self.sampler.grid.time(step, self.sampler.steps);
-        let inputs = self.sampler.predictor_inputs::<E::Real>(time(step), time(step + 1));
-        let inputs: Vec<&[E::Real]> = inputs.iter().map(Vec::as_slice).collect();
+        let (t, s) = (time(step), time(step + 1));
+        let time = TimeInputs::<E::Real>::new(&self.sampler.schedule, t);
+        let [ratio, gain] = self.sampler.predictor_scalars(t, s);
+        let inputs: [&[E::Real]; 5] = [&time.features, &time.mu, &time.sigma, &ratio, &gain];
         Ok(executor.run(self.predict, RunKey { seed, step }, &inputs)?)
     }
 
@@ -248,13 +260,12 @@ impl SamplerRun {
     ) -> Result<(), DiffusionError> {
         let s = self.sampler.grid.time(step + 1, self.sampler.steps);
         let tau = [E::Real::from_f64(self.sampler.tau)];
-        let time = time_inputs::<E::Real>(&self.sampler.schedule, s);
-        let mut inputs: Vec<&[E::Real]> = time.iter().map(Vec::as_slice).collect();
-        inputs.push(&tau);
-        inputs.extend(noise);
+        let time = TimeInputs::<E::Real>::new(&self.sampler.schedule, s);
+        let inputs: [&[E::Real]; 5] = [&time.features, &time.mu, &time.sigma, &tau, noise.unwrap_or(&[])];
+        let inputs = &inputs[..4 + usize::from(noise.is_some())];
         let key = RunKey { seed, step: step * self.sampler.corrections + correction };
         let program = self.correct.expect("a sampler with corrections");
-        Ok(executor.run(program, key, &inputs)?)
+        Ok(executor.run(program, key, inputs)?)
     }
 
     /// The samples after the last step, and which of them diverged on the way.

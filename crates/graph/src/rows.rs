@@ -43,6 +43,10 @@ pub(crate) fn classify_op(op: &Op, inputs: &[Seen<'_>], output: &[usize], rows: 
     };
     let when =
         |condition: bool, class: Class| if any && all_lead && condition { class } else { Class::Global };
+    // A gradient of weights from few rows is larger than what it is made of: one product of all rows writes it once,
+    // where blocks would each write a partial result.
+    let is_long = inputs.iter().map(|i| i.shape.iter().product::<usize>()).sum::<usize>()
+        > output.iter().product::<usize>();
     match op {
         Op::Broadcast => when(inputs[0].shape[0] == output[0], piece),
         Op::Sum { axes } if axes.contains(&0) => when(true, Class::Reduce(vec![Access::Piece])),
@@ -54,9 +58,9 @@ pub(crate) fn classify_op(op: &Op, inputs: &[Seen<'_>], output: &[usize], rows: 
         | Op::Scatter { axis, .. }
         | Op::Concat { axis } => when(*axis > 0, piece),
         Op::MatMul { .. } if output.len() == 3 => when(true, piece),
-        Op::MatMul { ta: true, tb: false } => when(true, Class::Reduce(vec![Access::Piece; 2])),
+        Op::MatMul { ta: true, tb: false } => when(is_long, Class::Reduce(vec![Access::Piece; 2])),
         Op::MatMul { ta: false, .. } | Op::Conv(Face::Forward | Face::Input, _) => with_weights(),
-        Op::Conv(Face::Filter, _) => when(true, Class::Reduce(vec![Access::Piece; 2])),
+        Op::Conv(Face::Filter, _) => when(is_long, Class::Reduce(vec![Access::Piece; 2])),
         _ => Class::Global,
     }
 }

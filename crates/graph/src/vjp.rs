@@ -116,11 +116,6 @@ impl Graph {
                 let start = inputs[..k].iter().map(|&i| self.shape(i)[*axis]).sum();
                 self.slice(c, *axis, start, shape[*axis], 1)
             }
-            // A plain matrix is transposed by a node of its own: made once a run for weights, however many rows use it.
-            Op::MatMul { ta: false, tb: false } if k == 0 && self.shape(x).len() == 2 => {
-                let transposed = self.permute(inputs[1], &[1, 0]);
-                self.matmul(c, transposed, false, false)
-            }
             Op::MatMul { ta, tb } => match (k, ta, tb) {
                 (0, false, _) => self.matmul(c, inputs[1], false, !tb),
                 (0, true, _) => self.matmul(inputs[1], c, *tb, true),

@@ -6,12 +6,16 @@
 //! Block sizes are the plan's, so the bits do not depend on the number of threads.
 
 mod buffer;
+mod packs;
 mod prepare;
+mod profile;
 mod replay;
 #[cfg(test)]
 mod tests;
 
 use buffer::Buffer;
+pub use profile::Profile;
+
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use prepare::Compiled;
 use sda_graph::{Executor, ExecutorError, Handle, Plan, PlanOptions, Program, RunKey};
@@ -24,7 +28,7 @@ pub struct CpuOptions {
     pub threads: usize,
     /// The plan's choices.
     pub plan: PlanOptions,
-    /// Instruction set of the fused kernels; must be available. Matrix products take the machine's best.
+    /// Instruction set; must be available.
     pub level: Level,
 }
 
@@ -92,6 +96,26 @@ impl Cpu {
         &self.programs[program.0].plan
     }
 
+    /// One run on this thread, timed step by step.
+    ///
+    /// `clock`: seconds since any moment.
+    ///
+    /// Errors: as [`Executor::run`].
+    pub fn profile(
+        &mut self,
+        program: Handle,
+        key: RunKey,
+        inputs: &[&[f32]],
+        clock: &dyn Fn() -> f64,
+    ) -> Result<Profile, ExecutorError> {
+        let compiled = &mut self.programs[program.0];
+        compiled.program.check_inputs(inputs)?;
+        compiled.bind(inputs, |i| (self.states[i].data.as_mut_ptr(), self.states[i].version));
+        let profile = compiled.profile(self.options.level, key, clock);
+        compiled.updated().for_each(|i| self.states[i].version += 1);
+        Ok(profile)
+    }
+
     /// Bytes held: states, slots of all programs, constants.
     pub fn bytes(&self) -> usize {
         let states: usize = self.states.iter().map(|s| s.data.len() * 4).sum();
@@ -131,7 +155,7 @@ impl Executor for Cpu {
     fn compile(&mut self, program: &Program) -> Result<Handle, ExecutorError> {
         let declared = program.graph.states();
         let states: Result<Vec<usize>, _> = declared.iter().map(|d| self.state(&d.name, &d.shape)).collect();
-        let compiled = Compiled::new(program, states?, self.options.plan, self.threads());
+        let compiled = Compiled::new(program, states?, &self.options, self.threads());
         self.programs.push(compiled);
         Ok(Handle(self.programs.len() - 1))
     }
@@ -139,13 +163,14 @@ impl Executor for Cpu {
     fn run(&mut self, program: Handle, key: RunKey, inputs: &[&[f32]]) -> Result<(), ExecutorError> {
         let compiled = &mut self.programs[program.0];
         compiled.program.check_inputs(inputs)?;
-        compiled.bind(inputs, |i| self.states[i].data.as_mut_ptr());
+        compiled.bind(inputs, |i| (self.states[i].data.as_mut_ptr(), self.states[i].version));
         let level = self.options.level;
         if self.pool.current_num_threads() == 1 {
             compiled.replay(level, key, false);
         } else {
             self.pool.install(|| compiled.replay(level, key, true));
         }
+        compiled.updated().for_each(|i| self.states[i].version += 1);
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! A plan with its memory, ready to be replayed.
 
+use super::CpuOptions;
 use super::buffer::{Buffer, aligned};
-use sda_graph::{Access, Op, Place, Plan, PlanOptions, Program, Stage, Step, StepKind};
-use sda_kernels::{fused, scratch_len};
+use super::packs::Packs;
+use sda_graph::{Access, Op, Place, Plan, Program, Stage, Step, StepKind};
+use sda_kernels::{Level, fused, scratch_len};
 
 /// Shapes of a step's arrays for one number of rows in a block.
 pub(super) struct Shapes {
@@ -22,6 +24,8 @@ pub(super) struct Prepared {
     pub(super) block: usize,
     /// Rows of a fused step, or entries of axis 0 of an op's output, for each program row.
     pub(super) lead: usize,
+    /// Its packed weights.
+    pub(super) pack: Option<usize>,
     /// For a step that reduces: which array holds its results, one a group of blocks.
     pub(super) partial: Option<usize>,
 }
@@ -43,6 +47,8 @@ pub(super) enum Prestage {
         rows: usize,
         block: usize,
         groups: usize,
+        /// Weights packed before it.
+        packs: Vec<usize>,
         steps: Vec<Prepared>,
         offsets: Vec<usize>,
         /// Sums of partial results, cut into tasks (step, first number, numbers).
@@ -66,6 +72,7 @@ pub(super) struct Addresses {
     pub(super) constants: Vec<*const f32>,
     pub(super) full: Vec<*mut f32>,
     pub(super) partials: Vec<*mut f32>,
+    pub(super) packs: Vec<*mut f32>,
 }
 
 // SAFETY: the addresses are of arrays that the program and the store own; what is read and written when is the
@@ -85,6 +92,9 @@ pub(super) struct Compiled {
     states: Vec<usize>,
     full: Vec<Buffer>,
     partials: Vec<Buffer>,
+    pub(super) packs: Packs,
+    /// Weights packed before the first stage of this run.
+    pub(super) stale: Vec<usize>,
     constants: Vec<Vec<f32>>,
 }
 
@@ -92,11 +102,18 @@ pub(super) struct Compiled {
 const TASK: usize = 1 << 15;
 
 impl Compiled {
-    pub(super) fn new(program: &Program, states: Vec<usize>, options: PlanOptions, threads: usize) -> Self {
-        let plan = Plan::new(program, options);
-        let mut partials = Vec::new();
-        let stages: Vec<Prestage> = plan.stages.iter().map(|s| prepare(s, &mut partials)).collect();
-        let scratch = plan.steps().map(scratch_of).max().unwrap_or(0);
+    pub(super) fn new(program: &Program, states: Vec<usize>, options: &CpuOptions, threads: usize) -> Self {
+        let plan = Plan::new(program, options.plan);
+        let mut making = Making {
+            level: options.level,
+            updated: program.updates.iter().map(|(s, _)| *s).collect(),
+            partials: Vec::new(),
+            packs: Packs::default(),
+        };
+        let stages: Vec<Prestage> =
+            plan.stages.iter().enumerate().map(|(at, stage)| making.stage(at, stage)).collect();
+        let Making { mut partials, mut packs, .. } = making;
+        let scratch = stages.iter().map(|s| scratch_of(options.level, s)).max().unwrap_or(0);
         let local = plan.stages.iter().map(|s| match s {
             Stage::Rows { block, local, .. } => local.iter().map(|n| aligned(block * n)).sum(),
             Stage::Global(_) => 0,
@@ -119,24 +136,47 @@ impl Compiled {
             constants: constants.iter().map(Vec::as_ptr).collect(),
             full: full.iter_mut().map(|b| b.as_mut_ptr()).collect(),
             partials: partials.iter_mut().map(|b| b.as_mut_ptr()).collect(),
+            packs: packs.0.iter_mut().map(|p| p.buffer.as_mut_ptr()).collect(),
         };
         let outputs = plan.outputs.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let program = program.clone();
-        Self { program, plan, stages, outputs, workers, addresses, states, full, partials, constants }
+        let stale = Vec::with_capacity(packs.0.len());
+        Self {
+            program,
+            plan,
+            stages,
+            outputs,
+            workers,
+            addresses,
+            states,
+            full,
+            partials,
+            packs,
+            stale,
+            constants,
+        }
     }
 
-    /// Takes the addresses of one run's inputs and, by position, of the store's states.
-    pub(super) fn bind(&mut self, inputs: &[&[f32]], mut store: impl FnMut(usize) -> *mut f32) {
+    /// Takes the addresses of one run's inputs and, by position, the address and version of the store's states.
+    pub(super) fn bind(&mut self, inputs: &[&[f32]], mut store: impl FnMut(usize) -> (*mut f32, u64)) {
         self.addresses.inputs.clear();
         self.addresses.inputs.extend(inputs.iter().map(|x| x.as_ptr()));
         for (address, &s) in self.addresses.states.iter_mut().zip(&self.states) {
-            *address = store(s);
+            *address = store(s).0;
         }
+        self.stale.clear();
+        self.stale.extend(self.packs.stale(|declared| store(self.states[declared]).1));
+    }
+
+    /// Positions in the store of the states that a run writes.
+    pub(super) fn updated(&self) -> impl Iterator<Item = usize> {
+        self.program.updates.iter().map(|(s, _)| self.states[*s])
     }
 
     pub(super) fn bytes(&self) -> usize {
         let workers: usize = self.workers.iter().map(|w| w.local.len() + w.scratch.len() + w.sum.len()).sum();
-        let slots: usize = self.full.iter().chain(&self.partials).map(|b| b.len()).sum();
+        let packs = self.packs.0.iter().map(|p| &p.buffer);
+        let slots: usize = self.full.iter().chain(&self.partials).chain(packs).map(|b| b.len()).sum();
         let arrays: usize = self.constants.iter().chain(&self.outputs).map(Vec::len).sum();
         4 * (workers + slots + arrays)
     }
@@ -153,81 +193,110 @@ fn sum_of(stage: &Stage) -> usize {
     }
 }
 
-fn scratch_of(step: &Step) -> usize {
-    match &step.kind {
+/// Scratch of a stage's steps, by the shapes of its blocks.
+fn scratch_of(level: Level, stage: &Prestage) -> usize {
+    let (Prestage::Global { steps, .. } | Prestage::Rows { steps, .. }) = stage;
+    let of_shapes = |op: &Op, shapes: &Shapes| {
+        let inputs: Vec<&[usize]> = shapes.inputs.iter().map(|s| &s[..]).collect();
+        scratch_len(level, op, &inputs)
+    };
+    let of_step = |p: &Prepared| match &p.step.kind {
         StepKind::Fused(f) => fused::scratch_len(f),
-        StepKind::Op(op) => {
-            let shapes: Vec<&[usize]> = step.inputs.iter().map(|i| &i.shape[..]).collect();
-            scratch_len(op, &shapes)
+        StepKind::Op(op) => p.shapes.iter().map(|shapes| of_shapes(op, shapes)).max().unwrap_or(0),
+    };
+    steps.iter().map(of_step).max().unwrap_or(0)
+}
+
+/// What the stages of a program share while they are prepared.
+struct Making {
+    level: Level,
+    updated: Vec<usize>,
+    partials: Vec<Buffer>,
+    packs: Packs,
+}
+
+impl Making {
+    fn stage(&mut self, at: usize, stage: &Stage) -> Prestage {
+        match stage {
+            Stage::Global(steps) => {
+                let steps: Vec<Prepared> = steps.iter().map(|s| self.step(s, at, None, 0)).collect();
+                let batches = batches(&steps);
+                Prestage::Global { steps, batches }
+            }
+            Stage::Rows { rows, block, groups, steps, local } => {
+                let mut end = 0;
+                let offsets = local.iter().map(|n| {
+                    let start = end;
+                    end += aligned(block * n);
+                    start
+                });
+                let offsets = offsets.collect();
+                let steps: Vec<Prepared> =
+                    steps.iter().map(|s| self.step(s, at, Some((*rows, *block)), *groups)).collect();
+                let sums =
+                    steps.iter().enumerate().filter(|(_, p)| p.partial.is_some()).flat_map(|(i, p)| {
+                        let len: usize = p.step.outputs[0].shape.iter().product();
+                        (0..len).step_by(TASK).map(move |first| (i, first, TASK.min(len - first)))
+                    });
+                let sums = sums.collect();
+                let packs = self.packs.of_stage(at);
+                Prestage::Rows { rows: *rows, block: *block, groups: *groups, packs, steps, offsets, sums }
+            }
         }
+    }
+
+    fn step(&mut self, step: &Step, at: usize, rows: Option<(usize, usize)>, groups: usize) -> Prepared {
+        let len = |shape: &[usize]| shape.iter().product::<usize>();
+        let (all, block) = rows.unwrap_or((1, 1));
+        let last = if all % block == 0 { block } else { all % block };
+        let scaled = |shape: &[usize], n: usize, scale: bool| {
+            let mut shape = shape.to_vec();
+            if scale {
+                shape[0] = shape[0] / all * n;
+            }
+            shape
+        };
+        let is_fused = matches!(step.kind, StepKind::Fused(_));
+        let piece = |i: &sda_graph::StepInput| rows.is_some() && i.access == Access::Piece;
+        let shapes = [block, last].map(|n| Shapes {
+            inputs: step.inputs.iter().map(|i| scaled(&i.shape, n, piece(i) && !is_fused)).collect(),
+            outputs: step
+                .outputs
+                .iter()
+                .map(|o| scaled(&o.shape, n, rows.is_some() && !step.reduces && !is_fused))
+                .collect(),
+        });
+        let input_rows = step.inputs.iter().map(|i| if piece(i) { len(&i.shape) / all } else { 0 }).collect();
+        let output_rows =
+            step.outputs.iter().map(|o| if step.reduces { 0 } else { len(&o.shape) / all }).collect();
+        let partial = step.reduces.then(|| {
+            self.partials.push(Buffer::new(groups * len(&step.outputs[0].shape)));
+            self.partials.len() - 1
+        });
+        let lead = match &step.kind {
+            StepKind::Fused(fused) => fused.rows / all,
+            StepKind::Op(_) => step.outputs[0].shape.first().map_or(1, |n| n / all),
+        };
+        let pack = self.packs.of(self.level, step, at, &self.updated);
+        Prepared { step: step.clone(), pack, shapes, input_rows, output_rows, block, lead, partial }
     }
 }
 
-fn prepare(stage: &Stage, partials: &mut Vec<Buffer>) -> Prestage {
-    match stage {
-        Stage::Global(steps) => {
-            let steps: Vec<Prepared> = steps.iter().map(|s| prepare_step(s, None, 0, partials)).collect();
-            let batches = batches(&steps);
-            Prestage::Global { steps, batches }
-        }
-        Stage::Rows { rows, block, groups, steps, local } => {
-            let mut end = 0;
-            let offsets = local.iter().map(|n| {
-                let start = end;
-                end += aligned(block * n);
-                start
-            });
-            let offsets = offsets.collect();
-            let steps: Vec<Prepared> =
-                steps.iter().map(|s| prepare_step(s, Some((*rows, *block)), *groups, partials)).collect();
-            let sums = steps.iter().enumerate().filter(|(_, p)| p.partial.is_some()).flat_map(|(i, p)| {
-                let len: usize = p.step.outputs[0].shape.iter().product();
-                (0..len).step_by(TASK).map(move |first| (i, first, TASK.min(len - first)))
-            });
-            let sums = sums.collect();
-            Prestage::Rows { rows: *rows, block: *block, groups: *groups, steps, offsets, sums }
-        }
-    }
-}
+/// Operations of a product above which it is taken alone, by all threads.
+const LARGE: usize = 1 << 25;
 
-fn prepare_step(
-    step: &Step,
-    rows: Option<(usize, usize)>,
-    groups: usize,
-    partials: &mut Vec<Buffer>,
-) -> Prepared {
-    let len = |shape: &[usize]| shape.iter().product::<usize>();
-    let (all, block) = rows.unwrap_or((1, 1));
-    let last = if all % block == 0 { block } else { all % block };
-    let scaled = |shape: &[usize], n: usize, scale: bool| {
-        let mut shape = shape.to_vec();
-        if scale {
-            shape[0] = shape[0] / all * n;
+/// Whether a step is a product that is worth all threads, or needs something made just before it.
+fn shares_its_work(p: &Prepared) -> bool {
+    let output = || p.step.outputs[0].shape.iter().product::<usize>();
+    let operations = match &p.step.kind {
+        StepKind::Op(Op::MatMul { ta, .. }) => {
+            let a = &p.step.inputs[0].shape;
+            2 * output() * a[a.len() - if *ta { 2 } else { 1 }]
         }
-        shape
+        StepKind::Op(Op::Conv(..)) => usize::MAX,
+        _ => 0,
     };
-    let is_fused = matches!(step.kind, StepKind::Fused(_));
-    let piece = |i: &sda_graph::StepInput| rows.is_some() && i.access == Access::Piece;
-    let shapes = [block, last].map(|n| Shapes {
-        inputs: step.inputs.iter().map(|i| scaled(&i.shape, n, piece(i) && !is_fused)).collect(),
-        outputs: step
-            .outputs
-            .iter()
-            .map(|o| scaled(&o.shape, n, rows.is_some() && !step.reduces && !is_fused))
-            .collect(),
-    });
-    let input_rows = step.inputs.iter().map(|i| if piece(i) { len(&i.shape) / all } else { 0 }).collect();
-    let output_rows =
-        step.outputs.iter().map(|o| if step.reduces { 0 } else { len(&o.shape) / all }).collect();
-    let partial = step.reduces.then(|| {
-        partials.push(Buffer::new(groups * len(&step.outputs[0].shape)));
-        partials.len() - 1
-    });
-    let lead = match &step.kind {
-        StepKind::Fused(fused) => fused.rows / all,
-        StepKind::Op(_) => step.outputs[0].shape.first().map_or(1, |n| n / all),
-    };
-    Prepared { step: step.clone(), shapes, input_rows, output_rows, block, lead, partial }
+    operations > LARGE || p.pack.is_some()
 }
 
 /// Neighbouring steps that touch each other's memory nowhere become one batch.
@@ -235,7 +304,7 @@ fn batches(steps: &[Prepared]) -> Vec<Batch> {
     let mut out: Vec<Batch> = Vec::new();
     let (mut read, mut written): (Vec<Place>, Vec<Place>) = (Vec::new(), Vec::new());
     for (i, p) in steps.iter().enumerate() {
-        if let StepKind::Op(Op::MatMul { .. } | Op::Conv(..)) = p.step.kind {
+        if shares_its_work(p) {
             out.push(Batch::Alone(i));
             continue;
         }
@@ -257,6 +326,15 @@ fn batches(steps: &[Prepared]) -> Vec<Batch> {
                 }
                 StepKind::Op(_) => tasks.push((i, 0, 0)),
             }
+        }
+    }
+    // A product that is the only step of its batch has the threads to itself.
+    for batch in &mut out {
+        if let Batch::Tasks(tasks) = batch
+            && let [(i, ..)] = tasks[..]
+            && let StepKind::Op(Op::MatMul { .. }) = steps[i].step.kind
+        {
+            *batch = Batch::Alone(i);
         }
     }
     out

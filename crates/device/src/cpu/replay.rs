@@ -1,5 +1,6 @@
 //! Replaying: stages in order, blocks and tasks in parallel.
 
+use super::packs::Packs;
 use super::prepare::{Addresses, Batch, Compiled, Prepared, Prestage, Worker};
 use rayon::prelude::*;
 use sda_graph::{Fused, Place, RunKey, StepKind};
@@ -11,7 +12,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 const MAX_INPUTS: usize = Fused::MAX_OPERANDS;
 
 /// A shared pointer to disjoint things: the workers, one a thread.
-struct Shared<T>(*mut T);
+pub(super) struct Shared<T>(pub(super) *mut T);
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
@@ -30,21 +31,22 @@ impl<T> Shared<T> {
     /// # Safety
     /// `i` is inside the allocation, and no other thread uses element `i` meanwhile.
     #[allow(clippy::mut_from_ref)] // the contract
-    unsafe fn at(&self, i: usize) -> &mut T {
+    pub(super) unsafe fn at(&self, i: usize) -> &mut T {
         // SAFETY: the caller's contract.
         unsafe { &mut *self.0.add(i) }
     }
 }
 
 /// What every worker reads during a run.
-struct Run<'a> {
-    addresses: &'a Addresses,
-    level: Level,
-    key: RunKey,
+pub(super) struct Run<'a> {
+    pub(super) addresses: &'a Addresses,
+    pub(super) packs: &'a Packs,
+    pub(super) level: Level,
+    pub(super) key: RunKey,
 }
 
 /// Part of a step that one call works on.
-struct Part<'a> {
+pub(super) struct Part<'a> {
     /// Block's first row and number of rows; `None` for whole arrays.
     rows: Option<(usize, usize)>,
     /// Start of each local slot in the worker's memory.
@@ -57,39 +59,71 @@ struct Part<'a> {
     task: Option<(usize, usize)>,
 }
 
+impl<'a> Part<'a> {
+    /// Whole arrays, or some rows of a fused step.
+    pub(super) fn whole(task: Option<(usize, usize)>) -> Self {
+        Self { rows: None, offsets: &[], group: 0, adds: false, task }
+    }
+
+    /// The blocks of some groups, in order.
+    pub(super) fn of_rows(
+        [rows, block, groups]: [usize; 3],
+        offsets: &'a [usize],
+        some: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = Self> {
+        let blocks = rows.div_ceil(block);
+        some.flat_map(move |group| {
+            let first_block = group * blocks / groups;
+            (first_block..(group + 1) * blocks / groups).map(move |q| {
+                let first = q * block;
+                let rows = Some((first, block.min(rows - first)));
+                Self { rows, offsets, group, adds: q > first_block, task: None }
+            })
+        })
+    }
+}
+
 impl Compiled {
     /// Runs all stages once. `parallel`: this is a thread of the executor's pool, which has several.
     pub(super) fn replay(&mut self, level: Level, key: RunKey, parallel: bool) {
         let workers = Shared(self.workers.as_mut_ptr());
-        let run = Run { addresses: &self.addresses, level, key };
+        let run = Run { addresses: &self.addresses, packs: &self.packs, level, key };
+        self.stale.iter().for_each(|&i| run.pack(i, parallel));
         for stage in &self.stages {
             match stage {
                 Prestage::Global { steps, batches } => {
                     batches.iter().for_each(|b| run.batch(steps, b, workers, parallel));
                 }
-                Prestage::Rows { rows, block, groups, steps, offsets, sums } => {
+                Prestage::Rows { rows, block, groups, packs, steps, offsets, sums } => {
+                    packs.iter().for_each(|&i| run.pack(i, parallel));
                     run.rows([*rows, *block, *groups], steps, offsets, workers, parallel);
                     run.add_partials(*groups, steps, sums, parallel);
                 }
             }
         }
+        self.finish();
+    }
+
+    /// Outputs and copies into states, after the last stage.
+    pub(super) fn finish(&mut self) {
         for ((place, len), output) in self.plan.outputs.iter().zip(&mut self.outputs) {
             // SAFETY: the place holds `len` numbers, and no worker runs now.
-            output.copy_from_slice(unsafe { from_raw_parts(run.address(*place), *len) });
+            output.copy_from_slice(unsafe { from_raw_parts(self.addresses.of(*place), *len) });
         }
         for (place, state) in &self.plan.copies {
             let len = self.program.graph.states()[*state].shape.iter().product();
             // SAFETY: both hold `len` numbers; the plan never copies a state onto itself.
-            unsafe { std::ptr::copy(run.address(*place), self.addresses.states[*state], len) };
+            unsafe { std::ptr::copy(self.addresses.of(*place), self.addresses.states[*state], len) };
         }
     }
 }
 
-impl Run<'_> {
-    fn address(&self, place: Place) -> *const f32 {
+impl Addresses {
+    /// Where an array that is no block's own is read.
+    fn of(&self, place: Place) -> *const f32 {
         match place {
-            Place::Input(i) => self.addresses.inputs[i],
-            Place::Constant(i) => self.addresses.constants[i],
+            Place::Input(i) => self.inputs[i],
+            Place::Constant(i) => self.constants[i],
             Place::State(_) | Place::Full(_) => self.target(place, &[], std::ptr::null_mut()),
             Place::Local(_) => unreachable!("a local slot has an address in a worker only"),
         }
@@ -97,8 +131,8 @@ impl Run<'_> {
 
     fn target(&self, place: Place, offsets: &[usize], local: *mut f32) -> *mut f32 {
         match place {
-            Place::State(i) => self.addresses.states[i],
-            Place::Full(i) => self.addresses.full[i],
+            Place::State(i) => self.states[i],
+            Place::Full(i) => self.full[i],
             // SAFETY: offsets are inside the worker's memory.
             Place::Local(i) => unsafe { local.add(offsets[i]) },
             Place::Input(_) | Place::Constant(_) => {
@@ -106,21 +140,41 @@ impl Run<'_> {
             }
         }
     }
+}
+
+impl Run<'_> {
+    /// Packs weights; between stages, while no worker runs.
+    pub(super) fn pack(&self, i: usize, parallel: bool) {
+        let pack = &self.packs.0[i];
+        let mut shapes: [&[usize]; 2] = [&[]; 2];
+        shapes.iter_mut().zip(&pack.shapes).for_each(|(to, from)| *to = from);
+        let len = shapes[1].iter().product();
+        // SAFETY: the place holds the weights and the buffer their packed form; nothing else runs now.
+        let (weights, packed) = unsafe {
+            (
+                from_raw_parts(self.addresses.of(pack.place), len),
+                from_raw_parts_mut(self.addresses.packs[i], pack.buffer.len()),
+            )
+        };
+        sda_kernels::pack(self.level, &pack.op, &shapes, weights, packed, parallel);
+    }
 
     fn batch(&self, steps: &[Prepared], batch: &Batch, workers: Shared<Worker>, parallel: bool) {
-        let whole = |task| Part { rows: None, offsets: &[], group: 0, adds: false, task };
         match batch {
             Batch::Alone(i) => {
                 // SAFETY: no other thread runs now.
                 let worker = unsafe { workers.at(0) };
-                self.step(&steps[*i], &whole(None), worker, parallel);
+                if let Some(pack) = steps[*i].pack.filter(|&p| !self.packs.0[p].stable) {
+                    self.pack(pack, parallel);
+                }
+                self.step(&steps[*i], &Part::whole(None), worker, parallel);
             }
             Batch::Tasks(tasks) => {
                 let work = |&(i, first, rows): &(usize, usize, usize)| {
                     let me = thread(parallel);
                     // SAFETY: a worker belongs to its thread.
                     let worker = unsafe { workers.at(me) };
-                    self.step(&steps[i], &whole(Some((first, rows))), worker, false);
+                    self.step(&steps[i], &Part::whole(Some((first, rows))), worker, false);
                 };
                 if parallel && tasks.len() > 1 {
                     tasks.par_iter().for_each(work);
@@ -134,25 +188,21 @@ impl Run<'_> {
     /// Groups of blocks in parallel, the blocks of a group in order.
     fn rows(
         &self,
-        [rows, block, groups]: [usize; 3],
+        sizes: [usize; 3],
         steps: &[Prepared],
         offsets: &[usize],
         workers: Shared<Worker>,
         parallel: bool,
     ) {
-        let blocks = rows.div_ceil(block);
         let work = |group: usize| {
             let me = thread(parallel);
             // SAFETY: a worker belongs to its thread.
             let worker = unsafe { workers.at(me) };
-            let first_block = group * blocks / groups;
-            for q in first_block..(group + 1) * blocks / groups {
-                let first = q * block;
-                let rows = Some((first, block.min(rows - first)));
-                let part = Part { rows, offsets, group, adds: q > first_block, task: None };
+            for part in Part::of_rows(sizes, offsets, group..group + 1) {
                 steps.iter().for_each(|step| self.step(step, &part, worker, false));
             }
         };
+        let groups = sizes[2];
         if parallel && groups > 1 {
             (0..groups).into_par_iter().with_max_len(1).for_each(work);
         } else {
@@ -161,7 +211,7 @@ impl Run<'_> {
     }
 
     /// Sums the groups' partial results, in the order of groups.
-    fn add_partials(
+    pub(super) fn add_partials(
         &self,
         groups: usize,
         steps: &[Prepared],
@@ -171,7 +221,7 @@ impl Run<'_> {
         let work = |&(i, first, n): &(usize, usize, usize)| {
             let (p, len) = (&steps[i], steps[i].step.outputs[0].shape.iter().product::<usize>());
             let Some(partial) = p.partial else { return };
-            let target = self.target(p.step.outputs[0].place, &[], std::ptr::null_mut());
+            let target = self.addresses.target(p.step.outputs[0].place, &[], std::ptr::null_mut());
             // SAFETY: the output holds `len` numbers and the partial results `groups` times as many; groups are done,
             // and each task has its own part of the output.
             let (output, partial) = unsafe {
@@ -192,7 +242,7 @@ impl Run<'_> {
         }
     }
 
-    fn step(&self, p: &Prepared, part: &Part<'_>, worker: &mut Worker, parallel: bool) {
+    pub(super) fn step(&self, p: &Prepared, part: &Part<'_>, worker: &mut Worker, parallel: bool) {
         let local = worker.local.as_mut_ptr();
         let len = |shape: &[usize]| shape.iter().product::<usize>();
         let n = p.step.inputs.len();
@@ -201,11 +251,11 @@ impl Run<'_> {
         for (k, input) in p.step.inputs.iter().enumerate() {
             let row = p.input_rows[k];
             let base = match input.place {
-                Place::Local(_) => self.target(input.place, part.offsets, local).cast_const(),
+                Place::Local(_) => self.addresses.target(input.place, part.offsets, local).cast_const(),
                 place => {
                     let first = part.rows.map_or(0, |(first, _)| first);
                     // SAFETY: piece `first` is inside the array.
-                    unsafe { self.address(place).add(first * row) }
+                    unsafe { self.addresses.of(place).add(first * row) }
                 }
             };
             inputs[k] =
@@ -220,12 +270,12 @@ impl Run<'_> {
                 // SAFETY: there is a partial result for each group.
                 (_, Some(i)) => (unsafe { self.addresses.partials[i].add(part.group * total) }, total),
                 (Some((first, n)), _) => {
-                    let base = self.target(output.place, part.offsets, local);
+                    let base = self.addresses.target(output.place, part.offsets, local);
                     let first = if matches!(output.place, Place::Local(_)) { 0 } else { first };
                     // SAFETY: piece `first` is inside the array.
                     (unsafe { base.add(first * row) }, n * row)
                 }
-                (None, _) => (self.target(output.place, part.offsets, local), total),
+                (None, _) => (self.addresses.target(output.place, part.offsets, local), total),
             };
         }
         match &p.step.kind {
@@ -263,7 +313,13 @@ impl Run<'_> {
                     key: self.key,
                     first_row: part.rows.map_or(0, |(first, _)| first * p.lead),
                 };
-                cpu(op, call, &mut worker.scratch, parallel);
+                let packed = p.pack.map(|i| {
+                    // SAFETY: packed before this stage, or before this step; only read since.
+                    unsafe {
+                        from_raw_parts(self.addresses.packs[i].cast_const(), self.packs.0[i].buffer.len())
+                    }
+                });
+                cpu(self.level, op, call, packed, &mut worker.scratch, parallel);
                 if adds {
                     // SAFETY: the group's partial result, which only this thread touches now.
                     let target = unsafe { from_raw_parts_mut(target, total) };

@@ -221,15 +221,28 @@ fn layers_are_one_row_stage() {
         .fold(Program::new(g), |program, (i, n)| program.output(format!("g{i}"), *n));
     let plan = Plan::new(&program, PlanOptions::default());
     check(&program);
-    // Before it only the weights are transposed.
-    let Some((Stage::Rows { rows: 64, steps, .. }, before)) = plan.stages.split_last() else {
+    let [Stage::Rows { rows: 64, steps, .. }] = &plan.stages[..] else { panic!("{:?}", plan.stages) };
+    assert_eq!(steps.iter().filter(|s| s.reduces).count(), 3);
+}
+
+/// Few rows and large weights: the gradient of the weights is one product of all rows, after the rows.
+#[test]
+fn a_gradient_larger_than_its_operands_is_no_partial_sum() {
+    let mut g = Graph::new();
+    let x = g.input(Declaration::rows("x", &[4, 16]));
+    let w = g.state(Declaration::shared("w", &[16, 16]));
+    let y = g.matmul(x, w, false, false);
+    let y = g.tanh(y);
+    let square = g.square(y);
+    let total = g.sum_all(square);
+    let gradient = g.gradient(total, &[w])[0];
+    let program = Program::new(g).output("gradient", gradient);
+    check(&program);
+    let plan = Plan::new(&program, PlanOptions::default());
+    let [Stage::Rows { rows: 4, .. }, Stage::Global(after)] = &plan.stages[..] else {
         panic!("{:?}", plan.stages)
     };
-    assert_eq!(steps.iter().filter(|s| s.reduces).count(), 3);
-    for stage in before {
-        let Stage::Global(steps) = stage else { panic!("{:?}", plan.stages) };
-        assert!(steps.iter().all(|s| matches!(s.kind, StepKind::Op(Op::Permute { .. }))), "{steps:?}");
-    }
+    assert!(matches!(after[..], [Step { kind: StepKind::Op(Op::MatMul { .. }), .. }]), "{after:?}");
 }
 
 /// Windows of one trajectory: the program has one row, but what follows the mark is taken window by window, and so is
