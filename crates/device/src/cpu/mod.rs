@@ -127,7 +127,7 @@ impl Executor for Cpu {
     fn compile(&mut self, program: &Program) -> Result<Handle, ExecutorError> {
         let declared = program.graph.states();
         let states: Result<Vec<usize>, _> = declared.iter().map(|d| self.state(&d.name, &d.shape)).collect();
-        let compiled = Compiled::new(program, states?, self.options.plan, self.threads());
+        let compiled = Compiled::new(program, states?, self.options.level, self.options.plan, self.threads());
         self.programs.push(compiled);
         Ok(Handle(self.programs.len() - 1))
     }

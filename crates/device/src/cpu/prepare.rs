@@ -1,7 +1,7 @@
 //! A plan with its memory, ready to be replayed.
 
 use sda_graph::{Access, Op, Place, Plan, PlanOptions, Program, Stage, Step, StepKind};
-use sda_kernels::{fused, scratch_len};
+use sda_kernels::{Level, fused, scratch_len};
 
 /// Shapes of a step's arrays for one number of rows in a block.
 pub(super) struct Shapes {
@@ -88,11 +88,17 @@ pub(super) struct Compiled {
 const TASK: usize = 1 << 15;
 
 impl Compiled {
-    pub(super) fn new(program: &Program, states: Vec<usize>, options: PlanOptions, threads: usize) -> Self {
+    pub(super) fn new(
+        program: &Program,
+        states: Vec<usize>,
+        level: Level,
+        options: PlanOptions,
+        threads: usize,
+    ) -> Self {
         let plan = Plan::new(program, options);
         let mut partials = Vec::new();
         let stages: Vec<Prestage> = plan.stages.iter().map(|s| prepare(s, &mut partials)).collect();
-        let scratch = plan.steps().map(scratch_of).max().unwrap_or(0);
+        let scratch = plan.steps().map(|s| scratch_of(level, s)).max().unwrap_or(0);
         let local = plan.stages.iter().map(|s| match s {
             Stage::Rows { block, local, .. } => block * local.iter().sum::<usize>(),
             Stage::Global(_) => 0,
@@ -131,12 +137,12 @@ impl Compiled {
     }
 }
 
-fn scratch_of(step: &Step) -> usize {
+fn scratch_of(level: Level, step: &Step) -> usize {
     match &step.kind {
         StepKind::Fused(f) => fused::scratch_len(f),
         StepKind::Op(op) => {
             let shapes: Vec<&[usize]> = step.inputs.iter().map(|i| &i.shape[..]).collect();
-            scratch_len(op, &shapes)
+            scratch_len(level, op, &shapes)
         }
     }
 }

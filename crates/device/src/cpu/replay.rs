@@ -4,7 +4,7 @@ use super::prepare::{Addresses, Batch, Compiled, Prepared, Prestage, Worker};
 use rayon::prelude::*;
 use sda_graph::{Fused, Place, RunKey, StepKind};
 use sda_kernels::fused::FusedCall;
-use sda_kernels::{Call, Level, cpu, fused};
+use sda_kernels::{Call, Level, cpu, fused, pack, packed_len};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 /// Inputs of one step at most: a concatenation has 32.
@@ -255,7 +255,14 @@ impl Run<'_> {
                     key: self.key,
                     first_row: part.rows.map_or(0, |(first, _)| first * p.lead),
                 };
-                cpu(op, call, &mut worker.scratch, parallel);
+                // Interim: packed at each call.
+                let whole: Vec<&[usize]> = p.step.inputs.iter().map(|i| &i.shape[..]).collect();
+                let mut packed = vec![0.0; packed_len(self.level, op, &whole)];
+                if !packed.is_empty() {
+                    pack(self.level, op, &whole, slices[1], &mut packed, false);
+                }
+                let packed = (!packed.is_empty()).then_some(&packed[..]);
+                cpu(self.level, op, call, packed, &mut worker.scratch, parallel);
             }
         }
     }
