@@ -1,6 +1,8 @@
 //! One call of one op's kernel, and the dispatch over ops.
 
-use crate::{broadcast, concat, conv, elementwise, gather, matmul, noise, pad, permute, scatter, slice, sum};
+use crate::{
+    Level, broadcast, concat, conv, elementwise, gather, matmul, noise, pad, permute, scatter, slice, sum,
+};
 use sda_core::Real;
 use sda_graph::{Op, RunKey};
 
@@ -44,12 +46,57 @@ pub fn reference<T: Real>(op: &Op, call: Call<'_, T>) {
     }
 }
 
+/// Numbers of the packed form of a product's second input; 0: the product reads it as it is.
+///
+/// `shapes` are those of the whole step, all rows, so that every block of rows decides alike.
+pub fn packed_len(level: Level, op: &Op, shapes: &[&[usize]]) -> usize {
+    match op {
+        Op::MatMul { ta, tb } => matmul::cpu::packed_len(level, *ta, *tb, shapes),
+        Op::Conv(face, geometry) => conv::cpu::packed_len(level, *face, geometry, shapes),
+        _ => 0,
+    }
+}
+
+/// Packs a product's second input; nothing where [`packed_len`] is 0.
+///
+/// `shapes` are those of the whole step; `packed` holds [`packed_len`] numbers, all of which are written; `parallel`
+/// allows the threads of rayon's current pool.
+///
+/// Panics: a slice does not fit the shapes.
+pub fn pack(level: Level, op: &Op, shapes: &[&[usize]], weights: &[f32], packed: &mut [f32], parallel: bool) {
+    match op {
+        Op::MatMul { ta, tb } => matmul::cpu::pack(level, *ta, *tb, shapes, weights, packed, parallel),
+        Op::Conv(face, geometry) => {
+            conv::cpu::pack(level, *face, geometry, shapes, weights, packed, parallel);
+        }
+        _ => {}
+    }
+}
+
+/// Numbers of scratch that [`cpu`] needs for a call of these shapes, packed or not.
+pub fn scratch_len(level: Level, op: &Op, shapes: &[&[usize]]) -> usize {
+    match op {
+        Op::MatMul { ta, tb } => matmul::cpu::scratch_len(level, *ta, *tb, shapes),
+        Op::Conv(face, geometry) => conv::cpu::scratch_len(level, *face, geometry, shapes),
+        _ => 0,
+    }
+}
+
 /// The fast form. Elementwise ops reach it only alone; the planner fuses them ([`crate::fused`]).
 ///
-/// `scratch` holds at least [`scratch_len`] numbers; `parallel` allows the matrix library its threads.
+/// `level` is one that the machine has. `packed` is what [`pack`] wrote, exactly [`packed_len`] numbers, wherever that
+/// is not 0 for the whole step. `scratch` holds at least [`scratch_len`] numbers. `parallel` allows the threads of
+/// rayon's current pool. Bits depend on none of these but the level.
 ///
-/// Panics: as [`reference`].
-pub fn cpu(op: &Op, call: Call<'_, f32>, scratch: &mut [f32], parallel: bool) {
+/// Panics: as [`reference`]; a slice does not fit the shapes.
+pub fn cpu(
+    level: Level,
+    op: &Op,
+    call: Call<'_, f32>,
+    packed: Option<&[f32]>,
+    scratch: &mut [f32],
+    parallel: bool,
+) {
     match op {
         Op::Broadcast => broadcast::cpu::cpu(call),
         Op::Sum { .. } => sum::cpu::cpu(call),
@@ -59,17 +106,11 @@ pub fn cpu(op: &Op, call: Call<'_, f32>, scratch: &mut [f32], parallel: bool) {
         Op::Gather { axis, indices } => gather::cpu::cpu(*axis, indices, call),
         Op::Scatter { axis, indices } => scatter::cpu::cpu(*axis, indices, call),
         Op::Concat { axis } => concat::cpu::cpu(*axis, call),
-        Op::MatMul { ta, tb } => matmul::cpu::cpu(*ta, *tb, call, parallel),
-        Op::Conv(face, geometry) => conv::cpu::cpu(*face, geometry, call, scratch, parallel),
+        Op::MatMul { ta, tb } => matmul::cpu::cpu(level, *ta, *tb, call, packed, scratch, parallel),
+        Op::Conv(face, geometry) => {
+            conv::cpu::cpu(level, *face, geometry, call, packed, scratch, parallel);
+        }
         Op::Noise { stream, law } => noise::cpu::cpu(*stream, *law, call),
         _ => reference(op, call),
-    }
-}
-
-/// Numbers of scratch that [`cpu`] needs.
-pub fn scratch_len(op: &Op, shapes: &[&[usize]]) -> usize {
-    match op {
-        Op::Conv(_, geometry) => conv::cpu::scratch_len(geometry, shapes),
-        _ => 0,
     }
 }

@@ -24,12 +24,14 @@ pub mod noise;
 pub mod pad;
 pub mod permute;
 pub mod scatter;
+#[cfg(target_arch = "x86_64")]
+mod share;
 pub mod slice;
 mod strided;
 pub mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, cpu, reference, scratch_len};
+pub use call::{Call, cpu, pack, packed_len, reference, scratch_len};
 pub use interpreter::Interpreter;
 pub use level::Level;

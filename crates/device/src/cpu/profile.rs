@@ -43,7 +43,9 @@ impl Compiled {
                     });
                     for (i, task) in order {
                         let fresh = steps[i].pack.filter(|&p| !self.packs.0[p].stable);
-                        timed(&mut profile.packing, &mut || fresh.into_iter().for_each(|p| run.pack(p, false)));
+                        timed(&mut profile.packing, &mut || {
+                            fresh.into_iter().for_each(|p| run.pack(p, false))
+                        });
                         let part = Part::whole(task);
                         timed(&mut seconds[i], &mut || run.step(&steps[i], &part, worker, false));
                     }

@@ -1,19 +1,33 @@
 //! Tiles of output points are gathered into a matrix (points × taps·channels) that stays in cache, and multiplied.
 
-use crate::Call;
 use crate::matmul::cpu::sgemm;
+use crate::{Call, Level};
 use sda_graph::{ConvGeometry, Face};
 
 /// Output points in a tile.
 const TILE: usize = 128;
 
-pub(crate) fn scratch_len(g: &ConvGeometry, shapes: &[&[usize]]) -> usize {
+pub(crate) fn packed_len(_: Level, _: Face, _: &ConvGeometry, _: &[&[usize]]) -> usize {
+    0
+}
+
+pub(crate) fn pack(_: Level, _: Face, _: &ConvGeometry, _: &[&[usize]], _: &[f32], _: &mut [f32], _: bool) {}
+
+pub(crate) fn scratch_len(_: Level, _: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> usize {
     // The larger of both channel counts bounds Ci, whichever face is asked for.
     let channels = shapes.iter().map(|s| s[s.len() - 1].max(s[s.len() - 2])).max().unwrap_or(0);
     TILE * g.kernel[0] * g.kernel[1] * channels
 }
 
-pub(crate) fn cpu(face: Face, g: &ConvGeometry, call: Call<'_, f32>, scratch: &mut [f32], parallel: bool) {
+pub(crate) fn cpu(
+    _: Level,
+    face: Face,
+    g: &ConvGeometry,
+    call: Call<'_, f32>,
+    _: Option<&[f32]>,
+    scratch: &mut [f32],
+    parallel: bool,
+) {
     let output = g.output();
     let points = call.shapes[0][0] * output[0] * output[1];
     let taps = g.kernel[0] * g.kernel[1];

@@ -70,7 +70,7 @@ pub unsafe fn run(level: Level, call: FusedCall<'_>) {
     unsafe {
         match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => strip::run_avx512(call),
+            Level::Avx512 | Level::Amx => strip::run_avx512(call),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => strip::run_avx2(call),
             _ => strip::run_portable(call),

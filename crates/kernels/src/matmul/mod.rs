@@ -1,15 +1,33 @@
 //! C = op(A) op(B), rank 2 or batched rank 3.
 //!
-//! Exactness: a reduction of length K. Order: along K for each element with AVX-512 (where B's columns are adjacent),
-//! else the matrix library's; neither depends on the number of threads.
+//! Exactness: a reduction of length K. Order: along K for each element with AVX-512, with AMX tiles ([`amx`]) in blocks
+//! of 32 terms, each to the accuracy of f32; else the matrix library's. None depends on the number of threads.
+//!
+//! Non-finite numbers: as the reference, but that with AMX ∞ times a number may be NaN where it would be ∞.
 
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod by_columns;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod by_rows;
 pub(crate) mod cases;
 pub(crate) mod cpu;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod in_bands;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod pack;
 pub(crate) mod reference;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod split;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod tiles;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod transpose;
 
 /// Lengths and strides of one product.
 pub(crate) struct Product {

@@ -1,7 +1,7 @@
 //! A plan replayed with every array between guard words, and full of NaN before it is written.
 
 use crate::fused::{self, FusedCall};
-use crate::{Call, Level, cpu, scratch_len};
+use crate::{Call, Level, cpu, pack, packed_len, scratch_len};
 use sda_graph::{Place, Plan, PlanOptions, Program, RunKey, Stage, Step, StepKind};
 
 const GUARD: usize = 64;
@@ -17,7 +17,7 @@ pub(super) struct How {
     pub(super) level: Level,
     /// Rows of one fused call.
     pub(super) split: usize,
-    /// Whether the matrix library may use threads.
+    /// Whether an op may use threads.
     pub(super) parallel: bool,
 }
 
@@ -96,7 +96,13 @@ fn run(step: &Step, how: How, reads: &[(*mut f32, usize)], outputs: &mut [Guarde
             // SAFETY: each points to an array of that length, and none is the output.
             let slices: Vec<&[f32]> =
                 reads.iter().map(|(p, n)| unsafe { std::slice::from_raw_parts(*p, *n) }).collect();
-            let mut scratch = Guarded::new(scratch_len(op, &shapes));
+            let mut scratch = Guarded::new(scratch_len(how.level, op, &shapes));
+            let mut packed = Guarded::new(packed_len(how.level, op, &shapes));
+            if !packed.get().is_empty() {
+                pack(how.level, op, &shapes, slices[1], packed.get(), how.parallel);
+                packed.check("packed");
+            }
+            let packed = packed.get();
             let call = Call {
                 inputs: &slices,
                 shapes: &shapes,
@@ -105,7 +111,8 @@ fn run(step: &Step, how: How, reads: &[(*mut f32, usize)], outputs: &mut [Guarde
                 key: KEY,
                 first_row: 0,
             };
-            cpu(op, call, scratch.get(), how.parallel);
+            let packed = (!packed.is_empty()).then_some(&*packed);
+            cpu(how.level, op, call, packed, scratch.get(), how.parallel);
             scratch.check("scratch");
         }
         StepKind::Fused(fused) => {

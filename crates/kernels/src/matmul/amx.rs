@@ -1,0 +1,266 @@
+//! Blocks of 32 × 32 of C = A B on AMX tiles of bf16, to the accuracy of f32.
+//!
+//! With a = a₁ + a₂ + a₃ and b = b₁ + b₂ + b₃ ([`super::split`]) the terms are
+//!
+//!   a b ≈ a₃b₁ + a₂b₁ + a₂b₂ + a₁b₂ + a₁b₃ + a₁b₁
+//!
+//! and what is dropped is below 2⁻²⁵ |a b|. 32 terms of one of these six are one instruction for 16 × 16 elements; six
+//! by 2 × 2 of them are 24 for fourteen loads of tiles. ∞ times a number is ∞ or NaN, since parts differ in sign.
+//!
+//! A tile of A is 16 rows of 32 adjacent bf16 numbers, at any distance. B is packed ([`super::tiles`]).
+
+use std::arch::asm;
+use std::arch::x86_64::{_mm512_mask_storeu_ps, _mm512_maskz_loadu_ps};
+
+/// Rows and columns of a tile of C.
+pub(crate) const TILE: usize = 16;
+/// Terms of one instruction.
+pub(crate) const DEPTH: usize = 32;
+/// Bytes of 32 terms × 16 columns of packed B: three tiles.
+pub(crate) const B_BYTES: usize = 3 * 1024;
+
+/// Where A's tiles are, as terms go by. Distances are in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    /// From a row of a tile to the next.
+    pub(crate) row: usize,
+    /// From a part to the next.
+    pub(crate) part: usize,
+    /// From 32 terms to the next, and how often in a run.
+    pub(crate) step: usize,
+    pub(crate) blocks: usize,
+    /// Runs of such blocks, outer and inner: (number, distance).
+    pub(crate) runs: [(usize, usize); 2],
+}
+
+/// At most 32 × 32 of C.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    /// First part of the first 32 terms of both halves of the rows.
+    pub(crate) a: [*const u8; 2],
+    /// Rows of both halves; the second may be none.
+    pub(crate) rows: [usize; 2],
+    /// Packed B of these columns.
+    pub(crate) b: *const u8,
+    pub(crate) c: [*mut f32; 2],
+    /// From a row of C to the next, in numbers.
+    pub(crate) row: usize,
+    pub(crate) cols: usize,
+    pub(crate) accumulate: bool,
+}
+
+#[repr(C, align(64))]
+struct Aligned<T>(T);
+
+/// Runs `work` with eight tiles of 16 × 64 bytes.
+///
+/// # Safety
+/// The machine has granted AMX. `work` makes no use of `with_tiles`.
+#[inline(always)]
+pub(crate) unsafe fn with_tiles(work: impl FnOnce()) {
+    const CONFIGURATION: Aligned<[u8; 64]> = {
+        let mut c = [0; 64];
+        c[0] = 1;
+        let mut i = 0;
+        while i < 8 {
+            c[16 + 2 * i] = 64;
+            c[48 + i] = 16;
+            i += 1;
+        }
+        Aligned(c)
+    };
+    let configuration = CONFIGURATION;
+    // SAFETY: reads 64 bytes; the caller's contract.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, readonly)) };
+    work();
+    // SAFETY: as above.
+    unsafe { asm!("tilerelease", options(nostack, nomem)) };
+}
+
+/// Computes a block of C inside [`with_tiles`].
+///
+/// # Safety
+/// The walk stays inside A from both addresses, 16 rows each; B holds 32 terms × 16 columns for each of its blocks, for
+/// 17 columns and more twice as much; rows and columns of C are inside their allocation, apart from A and B.
+#[target_feature(enable = "avx512f")]
+pub(crate) unsafe fn block(w: &Walk, t: &Block) {
+    let wide = t.cols > TILE;
+    let (second, b_step) = if wide { (B_BYTES, 2 * B_BYTES) } else { (0, B_BYTES) };
+    let half = if t.rows[1] > 0 { t.a[1] } else { t.a[0] };
+    // SAFETY: the caller's contract. Tiles live from one instruction to the next: the compiler uses none of its own.
+    unsafe {
+        start(t);
+        let mut b = t.b;
+        let ((outer, far), (inner, near)) = (w.runs[0], w.runs[1]);
+        let mut i = 0;
+        while i < outer {
+            let mut j = 0;
+            while j < inner {
+                let mut a0 = t.a[0].add(i * far + j * near);
+                let mut a1 = half.add(i * far + j * near);
+                let mut q = 0;
+                while q < w.blocks {
+                    six(a0, a1, w.row, w.part, b, b.add(second));
+                    a0 = a0.add(w.step);
+                    a1 = a1.add(w.step);
+                    b = b.add(b_step);
+                    q += 1;
+                }
+                j += 1;
+            }
+            i += 1;
+        }
+        finish(t);
+    }
+}
+
+/// Six products of 32 terms, into tmm0 (upper left), tmm1 (lower left), tmm2 (upper right), tmm3 (lower right).
+#[inline(always)]
+unsafe fn six(a0: *const u8, a1: *const u8, row: usize, part: usize, b0: *const u8, b1: *const u8) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        asm!(
+            // a₃ b₁
+            "tileloadd tmm4, [{a03} + {row}]",
+            "tileloadd tmm6, [{b0} + {line}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm5, [{a13} + {row}]",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tileloadd tmm7, [{b1} + {line}]",
+            "tdpbf16ps tmm2, tmm4, tmm7",
+            "tileloadd tmm4, [{a02} + {row}]",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm5, [{a12} + {row}]",
+            // a₂ b₁
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tileloadd tmm6, [{b0} + {line} + 1024]",
+            "tdpbf16ps tmm2, tmm4, tmm7",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm7, [{b1} + {line} + 1024]",
+            // a₂ b₂
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tdpbf16ps tmm2, tmm4, tmm7",
+            "tileloadd tmm4, [{a01} + {row}]",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm5, [{a11} + {row}]",
+            // a₁ b₂
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tileloadd tmm6, [{b0} + {line} + 2048]",
+            "tdpbf16ps tmm2, tmm4, tmm7",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm7, [{b1} + {line} + 2048]",
+            // a₁ b₃
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tileloadd tmm6, [{b0} + {line}]",
+            "tdpbf16ps tmm2, tmm4, tmm7",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm7, [{b1} + {line}]",
+            // a₁ b₁
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tdpbf16ps tmm2, tmm4, tmm7",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            a01 = in(reg) a0,
+            a02 = in(reg) a0.add(part),
+            a03 = in(reg) a0.add(2 * part),
+            a11 = in(reg) a1,
+            a12 = in(reg) a1.add(part),
+            a13 = in(reg) a1.add(2 * part),
+            row = in(reg) row,
+            b0 = in(reg) b0,
+            b1 = in(reg) b1,
+            line = in(reg) 64usize,
+            options(nostack, readonly)
+        );
+    }
+}
+
+/// Rows and columns of a quarter of the block.
+#[inline(always)]
+fn quarter(t: &Block, half: usize, side: usize) -> (usize, usize) {
+    (t.rows[half], t.cols.saturating_sub(side * TILE).min(TILE))
+}
+
+/// One tile of C, in place if it is whole, else through `$buffer`.
+macro_rules! quarter {
+    (load $instruction:literal, $t:ident, $half:literal, $side:literal, $buffer:ident) => {
+        let (rows, cols) = quarter($t, $half, $side);
+        if rows == TILE && cols == TILE {
+            asm!($instruction, in(reg) $t.c[$half].add($side * TILE), in(reg) 4 * $t.row, options(nostack, readonly));
+        } else if rows > 0 && cols > 0 {
+            let c = $t.c[$half].add($side * TILE);
+            copy((c, $t.row), ($buffer.0.as_mut_ptr(), TILE), rows, cols);
+            asm!($instruction, in(reg) $buffer.0.as_ptr(), in(reg) 64usize, options(nostack, readonly));
+        }
+    };
+    (store $instruction:literal, $t:ident, $half:literal, $side:literal, $buffer:ident) => {
+        let (rows, cols) = quarter($t, $half, $side);
+        if rows == TILE && cols == TILE {
+            asm!($instruction, in(reg) $t.c[$half].add($side * TILE), in(reg) 4 * $t.row, options(nostack));
+        } else if rows > 0 && cols > 0 {
+            let c = $t.c[$half].add($side * TILE);
+            asm!($instruction, in(reg) $buffer.0.as_mut_ptr(), in(reg) 64usize, options(nostack));
+            copy(($buffer.0.as_ptr(), TILE), (c, $t.row), rows, cols);
+        }
+    };
+}
+
+/// Loads the tiles from C, or with zeros.
+#[inline(always)]
+unsafe fn start(t: &Block) {
+    // SAFETY: the caller's contract; the buffer holds a tile.
+    unsafe {
+        asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+        if t.accumulate {
+            let mut buffer = Aligned([0f32; TILE * TILE]);
+            quarter!(load "tileloadd tmm0, [{} + {}]", t, 0, 0, buffer);
+            quarter!(load "tileloadd tmm1, [{} + {}]", t, 1, 0, buffer);
+            quarter!(load "tileloadd tmm2, [{} + {}]", t, 0, 1, buffer);
+            quarter!(load "tileloadd tmm3, [{} + {}]", t, 1, 1, buffer);
+        }
+    }
+}
+
+/// Stores the tiles to C.
+#[inline(always)]
+unsafe fn finish(t: &Block) {
+    // SAFETY: the caller's contract; the buffer holds a tile.
+    unsafe {
+        let mut buffer = Aligned([0f32; TILE * TILE]);
+        quarter!(store "tilestored [{} + {}], tmm0", t, 0, 0, buffer);
+        quarter!(store "tilestored [{} + {}], tmm1", t, 1, 0, buffer);
+        quarter!(store "tilestored [{} + {}], tmm2", t, 0, 1, buffer);
+        quarter!(store "tilestored [{} + {}], tmm3", t, 1, 1, buffer);
+    }
+}
+
+/// Copies part of a tile.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn copy(
+    (from, from_row): (*const f32, usize),
+    (to, to_row): (*mut f32, usize),
+    rows: usize,
+    cols: usize,
+) {
+    let mask = mask(cols);
+    let mut r = 0;
+    while r < rows {
+        // SAFETY: the caller's contract; lanes beyond the columns are not touched.
+        unsafe {
+            let x = _mm512_maskz_loadu_ps(mask, from.add(r * from_row));
+            _mm512_mask_storeu_ps(to.add(r * to_row), mask, x);
+        }
+        r += 1;
+    }
+}
+
+/// The first `n` of 16 lanes.
+#[inline(always)]
+pub(crate) fn mask(n: usize) -> u16 {
+    if n >= 16 { !0 } else { (1 << n) - 1 }
+}
