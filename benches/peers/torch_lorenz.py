@@ -35,12 +35,19 @@ def train_local() -> Work:
 
 
 def train_global() -> Work:
-    return training(GlobalScore(3, 64, 3, 32), (32, 3))
+    return training(global_score(), (32, 3))
 
 
-def posterior_score(samples: int) -> Work:
+def local_score() -> LocalScore:
+    return LocalScore(3, ORDER, 32, [256] * 5)
+
+
+def global_score() -> GlobalScore:
+    return GlobalScore(3, 64, 3, 32)
+
+
+def posterior_score(network: torch.nn.Module, samples: int) -> Work:
     """lo: the first component of every 8th state, σ 0.05, γ 3e-2."""
-    network = LocalScore(3, ORDER, 32, [256] * 5)
     network.requires_grad_(False)
     x, y, t = torch.randn(samples, LENGTH, 3), torch.randn(9, 1), torch.tensor(0.5)
     return lambda: posterior_noise(network, x, t, y, lambda x: x[:, ::8, :1], 0.05, 3e-2)
@@ -171,8 +178,9 @@ def exact_w1() -> Work:
 ITEMS: dict[str, Callable[[], Work]] = {
     "train_local": train_local,
     "train_global": train_global,
-    "posterior_score_64": lambda: posterior_score(64),
-    "posterior_score_1024": lambda: posterior_score(1024),
+    "posterior_score_64": lambda: posterior_score(local_score(), 64),
+    "posterior_score_1024": lambda: posterior_score(local_score(), 1024),
+    "posterior_score_global_64": lambda: posterior_score(global_score(), 64),
     "simulate": simulate,
     "particle_filter": particle_filter,
     "particle_filter_published": particle_filter_published,

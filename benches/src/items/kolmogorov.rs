@@ -51,7 +51,7 @@ fn train(hidden: [usize; 3]) -> TrainingStep {
 fn posterior_score(hidden: [usize; 3], length: usize) -> PosteriorScore {
     PosteriorScore {
         network: network(hidden),
-        order: ORDER,
+        order: Some(ORDER),
         shape: [1, length].into_iter().chain(STATE).collect(),
         operator: Operator::Compose(vec![Operator::EveryNth(4), Operator::Coarsen(8)]),
         noise_std: 0.1,

@@ -16,8 +16,9 @@ pub(super) fn items() -> Vec<Item> {
     vec![
         Item::new("train_local", |setting, work| train(local_network()?, [9, 3]).with(setting, work)),
         Item::new("train_global", |setting, work| train(global_network()?, [32, 3]).with(setting, work)),
-        Item::new("posterior_score_64", |setting, work| posterior_score(64)?.with(setting, work)),
-        Item::new("posterior_score_1024", |setting, work| posterior_score(1024)?.with(setting, work)),
+        Item::new("posterior_score_64", |setting, work| local_score(64)?.with(setting, work)),
+        Item::new("posterior_score_1024", |setting, work| local_score(1024)?.with(setting, work)),
+        Item::new("posterior_score_global_64", |setting, work| global_score(64)?.with(setting, work)),
         Item::new("simulate", simulate),
         // The peer's filter is there twice: tracing ancestors as ours does, and as the published algorithm.
         Item::new("particle_filter", particle_filter),
@@ -42,16 +43,24 @@ fn train(network: Network, window: [usize; 2]) -> TrainingStep {
     TrainingStep { network, window: window.to_vec(), batch: 64, rate: 1e-3 }
 }
 
+fn local_score(samples: usize) -> anyhow::Result<PosteriorScore> {
+    Ok(posterior_score(local_network()?, Some(ORDER), samples))
+}
+
+fn global_score(samples: usize) -> anyhow::Result<PosteriorScore> {
+    Ok(posterior_score(global_network()?, None, samples))
+}
+
 /// lo: the first component of every 8th state, σ 0.05.
-fn posterior_score(samples: usize) -> anyhow::Result<PosteriorScore> {
-    Ok(PosteriorScore {
-        network: local_network()?,
-        order: ORDER,
+fn posterior_score(network: Network, order: Option<usize>, samples: usize) -> PosteriorScore {
+    PosteriorScore {
+        network,
+        order,
         shape: vec![samples, LENGTH, 3],
         operator: Operator::Compose(vec![Operator::EveryNth(8), Operator::Components(vec![0])]),
         noise_std: 0.05,
         gamma: 3e-2,
-    })
+    }
 }
 
 fn simulate(_: Setting, work: Use<'_>) -> anyhow::Result<()> {

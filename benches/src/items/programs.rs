@@ -5,7 +5,9 @@ use anyhow::Context;
 use ndarray::ArrayD;
 use sda_core::Stream;
 use sda_device::Cpu;
-use sda_diffusion::{GlobalScore, Guidance, NoiseSource, Posterior, Sampler, SamplerRun, Trainer, Training};
+use sda_diffusion::{
+    GlobalScore, Guidance, NoisePredictor, NoiseSource, Posterior, Sampler, SamplerRun, Trainer, Training,
+};
 use sda_graph::{Executor, Handle};
 use sda_nn::{Network, Weights};
 use sda_observe::{Observation, Operator};
@@ -56,11 +58,11 @@ impl Work for Step<'_> {
     }
 }
 
-/// A predictor step of the guided sampler, γ-guidance differentiated through the network slid over the trajectory.
+/// A predictor step of the guided sampler, γ-guidance differentiated through the network.
 pub(super) struct PosteriorScore {
     pub(super) network: Network,
-    /// k.
-    pub(super) order: usize,
+    /// k of a network slid over the trajectory; `None` sees it whole.
+    pub(super) order: Option<usize>,
     /// [N, L, D] or [N, L, H, W, C].
     pub(super) shape: Vec<usize>,
     pub(super) operator: Operator,
@@ -76,7 +78,9 @@ impl PosteriorScore {
         }
         let values = ArrayD::zeros(&self.operator.output_shape(&self.shape)?[1..]);
         let observation = Observation::new(self.operator.clone(), values, self.noise_std)?;
-        let prior = GlobalScore::new(self.network.clone()).local(self.order, 1);
+        let whole = GlobalScore::new(self.network.clone());
+        let slid = self.order.map(|order| whole.clone().local(order, 1));
+        let prior: &dyn NoisePredictor = slid.as_ref().map_or(&whole, |slid| slid);
         let guidance = Guidance::Sda { gamma: self.gamma, detach: false };
         let predictor = Posterior { prior, observation, guidance };
         let sampler: Sampler = serde_json::from_str(r#"{"steps": 256}"#).context("read the sampler")?;
