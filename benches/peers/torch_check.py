@@ -1,4 +1,4 @@
-"""Holds torch_score.py to the numbers of tests/reference, so that the peer does the same work as the Rust code.
+"""Holds torch_score.py and torch_unet.py to the numbers of tests/reference, so that the peer does the same work as the Rust code.
 
     benches/peers/.venv/bin/python benches/peers/torch_check.py [tests/reference]
 """
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import torch_score as score
+import torch_unet
 
 
 def load(path: Path) -> tuple[dict, dict[str, Tensor]]:
@@ -44,8 +45,12 @@ def weights(tensors: dict[str, Tensor], rename: dict[str, str]) -> dict[str, Ten
     return result
 
 
+def relative_error(found: Tensor, wanted: Tensor) -> float:
+    return ((found - wanted).norm() / wanted.norm()).item()
+
+
 def report(case: str, found: Tensor, wanted: Tensor) -> bool:
-    error = ((found - wanted).norm() / wanted.norm()).item()
+    error = relative_error(found, wanted)
     ok = found.shape == wanted.shape and error < 1e-6
     print(f"{'ok  ' if ok else 'FAIL'} {case}: relative error {error:.1e}")
     return ok
@@ -78,13 +83,48 @@ def guidance(folder: Path) -> bool:
     c = config["network"]
     net = score.LocalScore(c["features"], c["order"], c["embedding"], c["hidden_features"])
     net.load_state_dict(weights(t, {}))
-    found = score.posterior_noise(net, t["in.x"], t["in.t"], t["in.y"], 4, config["std"], config["gamma"])
+    first_of_every_4th = lambda x: x[:, ::4, :1]
+    found = score.posterior_noise(
+        net, t["in.x"], t["in.t"], t["in.y"], first_of_every_4th, config["std"], config["gamma"]
+    )
     return report("SDA guidance", found, t["out.eps"])
+
+
+def field(config: dict) -> dict:
+    """Settings of the two-dimensional U-Net."""
+    names = {"size": "size", "embedding": "embedding", "hidden": "hidden_channels", "blocks": "hidden_blocks"}
+    return {**{ours: config[theirs] for ours, theirs in names.items()}, "kernel_size": config["kernel_size"]}
+
+
+def unet(folder: Path) -> bool:
+    config, t = load(folder / "score_unet2d_circular.safetensors")
+    net = torch_unet.FieldWindowNetwork(config["channels"], **field(config))
+    net.load_state_dict(weights(t, {}))
+    return score_and_gradient("field window score", net, t)
+
+
+def field_local(folder: Path) -> bool:
+    config, t = load(folder / "score_unet2d_chain.safetensors")
+    net = torch_unet.FieldLocalScore(config["features"], config["order"], **field(config))
+    net.load_state_dict(weights(t, {}))
+    return score_and_gradient("field local score", net, t)
+
+
+def score_and_gradient(case: str, net: torch.nn.Module, t: dict[str, Tensor]) -> bool:
+    """The score, and the gradients of its input and of every weight, of which only failures are printed."""
+    x = t["in.x"].requires_grad_(True)
+    eps = net(x, t["in.t"])
+    (eps * t["in.cotangent"]).sum().backward()
+    found = {"grad.x": x.grad, **{f"grad.param.{name}": p.grad for name, p in net.named_parameters()}}
+    wrong = [name for name, value in found.items() if relative_error(value, t[name]) >= 1e-6]
+    wrong += [name for name in t if name.startswith("grad.") and name not in found]
+    print(f"{'FAIL' if wrong else 'ok  '} {case}: {len(found)} gradients {' '.join(wrong)}")
+    return report(case, eps, t["out.eps"]) and not wrong
 
 
 if __name__ == "__main__":
     torch.set_default_dtype(torch.float64)
     default = Path(__file__).resolve().parents[2] / "tests" / "reference"
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    passed = [check(root) for check in (local, global_, guidance)]
+    passed = [check(root) for check in (local, global_, guidance, unet, field_local)]
     sys.exit(0 if all(passed) else 1)

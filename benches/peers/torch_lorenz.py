@@ -1,29 +1,8 @@
-"""The Lorenz work of `cargo xtask bench`, in PyTorch: one JSON object of times, or one item at a time on request.
+"""The Lorenz work of `cargo xtask bench cpu`, in PyTorch, and products of matrices."""
 
-    torch_lorenz.py [--threads 2] [--seconds 3] [--items a,b]     times every item: medians, minima, memory
-    torch_lorenz.py --serve [--threads 2]                         answers requests, so that runs may alternate
-    torch_lorenz.py --memory ITEM                                 peak memory of one item, in a fresh process
-
-Serving: on start one line {"ready": true, "items": [...], "threads": n, "versions": {...}}. Then for each line
-with an item's name on stdin, the item is run once (after two unmeasured runs when it is first asked for) and one
-line {"item": name, "seconds": s} is answered; for another name, {"item": name, "error": "..."}. The end of stdin
-ends the process. Nothing else is written to stdout. Very short items are repeated within one measurement and
-`seconds` is the time of one.
-"""
-
-import argparse
-import json
 import math
-import platform
-import resource
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 
-import numpy as np
-import scipy
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -33,6 +12,7 @@ from torch_score import GlobalScore, LocalScore, WindowNetwork, denoising_loss, 
 Work = Callable[[], object]
 MATMULS = [(64, 256, 256), (1024, 256, 256), (4096, 256, 256), (4096, 864, 96), (1024, 1024, 1024)]
 ORDER, LENGTH, DT = 4, 65, 0.025
+PARTICLES, FILTER_STD = 16384, 0.25
 CENTRE, SCALE = torch.tensor([0.0, 0.0, 25.0]), torch.tensor([8.0, 9.0, 8.6])
 
 
@@ -55,27 +35,27 @@ def train_local() -> Work:
 
 
 def train_global() -> Work:
-    return training(GlobalScore(3, 64, 3, 32), (32, 3))
+    return training(global_score(), (32, 3))
 
 
-def posterior_score(samples: int) -> Work:
+def local_score() -> LocalScore:
+    return LocalScore(3, ORDER, 32, [256] * 5)
+
+
+def global_score() -> GlobalScore:
+    return GlobalScore(3, 64, 3, 32)
+
+
+def posterior_score(network: torch.nn.Module, samples: int) -> Work:
     """lo: the first component of every 8th state, σ 0.05, γ 3e-2."""
-    network = LocalScore(3, ORDER, 32, [256] * 5)
     network.requires_grad_(False)
     x, y, t = torch.randn(samples, LENGTH, 3), torch.randn(9, 1), torch.tensor(0.5)
-    return lambda: posterior_noise(network, x, t, y, 8, 0.05, 3e-2)
+    return lambda: posterior_noise(network, x, t, y, lambda x: x[:, ::8, :1], 0.05, 3e-2)
 
 
 def matmul(m: int, k: int, n: int) -> Work:
     a, b, out = torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
-    repeats = max(1, 20_000_000 // (m * k * n) * 10)
-
-    def work() -> None:
-        for _ in range(repeats):
-            torch.mm(a, b, out=out)
-
-    work.repeats = repeats
-    return work
+    return lambda: torch.mm(a, b, out=out)
 
 
 def lorenz63(x: Tensor) -> Tensor:
@@ -120,37 +100,65 @@ def systematic(weights: Tensor) -> Tensor:
     return torch.searchsorted(weights.double().cumsum(0), positions).clamp_(max=n - 1)
 
 
-def particle_filter(burn_in: int) -> Work:
-    """hi: every state's first component, σ 0.25; 16384 particles, L = 65; whole paths by tracing ancestors."""
-    particles, std = 16384, 0.25
+def filter_problem(particles: int) -> tuple[Tensor, list[float]]:
+    """Particles of the prior after 64 transitions, and hi: every state's first component, σ 0.25."""
     truth = initial(1)
     y = []
     for i in range(64 + LENGTH):
         truth = transition(truth)
         if i >= 64:
-            y.append((truth[0, 0] / SCALE[0]).item() + std * torch.randn(()).item())
+            y.append((truth[0, 0] / SCALE[0]).item() + FILTER_STD * torch.randn(()).item())
     prior = initial(particles)
-    for _ in range(0 if burn_in else 64):
+    for _ in range(64):
         prior = transition(prior)
+    return prior, y
+
+
+def weights_of(x: Tensor, y: float) -> Tensor:
+    """Normalised likelihoods of the particles."""
+    return torch.softmax(-0.5 * ((y - x[:, 0] / SCALE[0]) / FILTER_STD) ** 2, dim=0)
+
+
+def particle_filter() -> Work:
+    """hi with 16384 particles, L = 65: systematic resampling, whole paths by tracing ancestors at the end."""
+    prior, y = filter_problem(PARTICLES)
 
     def work() -> Tensor:
-        x = initial(particles) if burn_in else prior
-        for _ in range(burn_in):
-            x = transition(x)
-        states, ancestors = [], []
+        x, states, ancestors = prior, [], []
         for i in range(LENGTH):
             if i:
                 x = transition(x)
-            weights = torch.softmax(-0.5 * ((y[i] - x[:, 0] / SCALE[0]) / std) ** 2, dim=0)
-            parent = systematic(weights)
+            parent = systematic(weights_of(x, y[i]))
             states.append(x)
             ancestors.append(parent)
             x = x[parent]
-        path, index = [], torch.arange(particles)
+        path, index = [], torch.arange(PARTICLES)
         for state, parent in zip(reversed(states), reversed(ancestors)):
             index = parent[index]
             path.append(state[index])
         return torch.stack(path[::-1], dim=1)
+
+    return work
+
+
+def particle_filter_published() -> Work:
+    """The same as the published algorithm does it: the particles are whole histories [P, i, 3].
+
+    At each state i the last states of all histories are moved by one transition and appended, so that the histories
+    are copied once; then they are weighted by the likelihood of y_i, P ancestors are drawn by multinomial resampling,
+    and the histories of the ancestors are copied a second time. Copies grow with i: Σ_i 2 · 12 P i bytes in all.
+    """
+    prior, y = filter_problem(PARTICLES)
+
+    def work() -> Tensor:
+        histories = prior.unsqueeze(1)
+        for i in range(LENGTH):
+            if i:
+                moved = transition(histories[:, -1])
+                histories = torch.cat((histories, moved.unsqueeze(1)), dim=1)
+            parent = torch.multinomial(weights_of(histories[:, -1], y[i]), PARTICLES, replacement=True)
+            histories = histories[parent]
+        return histories
 
     return work
 
@@ -170,123 +178,12 @@ def exact_w1() -> Work:
 ITEMS: dict[str, Callable[[], Work]] = {
     "train_local": train_local,
     "train_global": train_global,
-    "posterior_score_64": lambda: posterior_score(64),
-    "posterior_score_1024": lambda: posterior_score(1024),
+    "posterior_score_64": lambda: posterior_score(local_score(), 64),
+    "posterior_score_1024": lambda: posterior_score(local_score(), 1024),
+    "posterior_score_global_64": lambda: posterior_score(global_score(), 64),
     "simulate": simulate,
-    "particle_filter": lambda: particle_filter(0),
-    "particle_filter_with_burn_in": lambda: particle_filter(64),
+    "particle_filter": particle_filter,
+    "particle_filter_published": particle_filter_published,
     "exact_w1": exact_w1,
     **{f"matmul_{m}x{k}x{n}": lambda s=(m, k, n): matmul(*s) for m, k, n in MATMULS},
 }
-
-
-class Timer:
-    """Builds an item when it is first asked for, warms it up twice, and times single runs."""
-
-    def __init__(self) -> None:
-        self.built: dict[str, Work] = {}
-
-    def work(self, name: str) -> Work:
-        if name not in self.built:
-            torch.manual_seed(0)
-            self.built[name] = ITEMS[name]()
-            for _ in range(2):
-                self.built[name]()
-        return self.built[name]
-
-    def seconds(self, name: str) -> float:
-        work = self.work(name)
-        start = time.perf_counter()
-        work()
-        return (time.perf_counter() - start) / getattr(work, "repeats", 1)
-
-
-def versions() -> dict[str, str]:
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-    }
-
-
-def peak_mib() -> float:
-    """Largest resident set so far, in MiB."""
-    try:
-        # Not getrusage here: Linux hands its maximum on from the parent process.
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-    except (OSError, StopIteration):
-        # macOS counts bytes, other systems KiB.
-        unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def memory(name: str) -> dict[str, float]:
-    """Peak of this process after three runs, and before the item was built: the libraries alone."""
-    before = peak_mib()
-    Timer().work(name)()
-    return {"peak_mib": round(peak_mib(), 1), "libraries_mib": round(before, 1)}
-
-
-def serve(threads: int) -> None:
-    timer = Timer()
-    answer({"ready": True, "items": list(ITEMS), "threads": threads, "versions": versions()})
-    for line in sys.stdin:
-        name = line.strip()
-        try:
-            answer({"item": name, "seconds": timer.seconds(name)})
-        except KeyError:
-            answer({"item": name, "error": f"unknown item; known: {', '.join(ITEMS)}"})
-
-
-def answer(message: dict) -> None:
-    print(json.dumps(message), flush=True)
-
-
-def measure(names: list[str], threads: int, budget: float) -> dict:
-    """Each item at least three times, then until its budget of seconds is spent or 500 runs are done."""
-    timer, results = Timer(), {}
-    for name in names:
-        timer.work(name)
-        times: list[float] = []
-        start = time.perf_counter()
-        while len(times) < 3 or (len(times) < 500 and time.perf_counter() - start < budget):
-            times.append(timer.seconds(name))
-        timer.built.pop(name)
-        child = [sys.executable, __file__, "--threads", str(threads), "--memory", name]
-        used = subprocess.run(child, check=True, capture_output=True, text=True).stdout
-        results[name] = {
-            "median_seconds": statistics.median(times),
-            "min_seconds": min(times),
-            "runs": len(times),
-            **json.loads(used),
-        }
-    return {"threads": threads, "versions": versions(), "items": results}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=3.0, help="time spent on each item")
-    parser.add_argument("--items", default=",".join(ITEMS), help="names, separated by commas")
-    parser.add_argument("--serve", action="store_true", help="answer requests on stdin")
-    parser.add_argument("--memory", metavar="ITEM", help="peak memory of one item")
-    arguments = parser.parse_args()
-    names = [arguments.memory] if arguments.memory else arguments.items.split(",")
-    unknown = [name for name in names if name not in ITEMS]
-    if unknown:
-        parser.error(f"unknown items {', '.join(unknown)}; known: {', '.join(ITEMS)}")
-    if arguments.threads < 1 or not arguments.seconds > 0:
-        parser.error("--threads and --seconds must be above zero")
-    torch.set_num_threads(arguments.threads)
-    if arguments.memory:
-        answer(memory(arguments.memory))
-    elif arguments.serve:
-        serve(arguments.threads)
-    else:
-        print(json.dumps(measure(names, arguments.threads, arguments.seconds), indent=2))
-
-
-if __name__ == "__main__":
-    main()

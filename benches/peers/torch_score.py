@@ -7,6 +7,7 @@ Shapes: B batch, L states of a trajectory, D components, W = 2k + 1 states of a 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -140,11 +141,18 @@ def denoising_loss(network: nn.Module, x: Tensor, t: Tensor, eps: Tensor) -> Ten
     return (network(mu * x + sigma * eps, t) - eps).square().mean()
 
 
-def posterior_noise(network: nn.Module, x: Tensor, t: Tensor, y: Tensor, every: int, std: float, gamma: float) -> Tensor:
+def posterior_noise(
+    network: nn.Module,
+    x: Tensor,
+    t: Tensor,
+    y: Tensor,
+    operator: Callable[[Tensor], Tensor],
+    std: float,
+    gamma: float,
+) -> Tensor:
     """ε − σ ∇ log p(y | x_t) by SDA's guidance, differentiated through the network.
 
-    log p(y | x_t) ≈ −½ Σ (y − A(x̂))² / (σ_y² + γ σ²/μ²), x̂ = (x − σ ε)/μ, A the first component of every
-    `every`-th state.
+    log p(y | x_t) ≈ −½ Σ (y − A(x̂))² / (σ_y² + γ σ²/μ²), x̂ = (x − σ ε)/μ, A the operator.
     """
     mu, sigma = mu_sigma(t)
     with torch.enable_grad():
@@ -152,6 +160,6 @@ def posterior_noise(network: nn.Module, x: Tensor, t: Tensor, y: Tensor, every: 
         eps = network(x, t)
         x_hat = (x - sigma * eps) / mu
         variance = std**2 + gamma * (sigma / mu) ** 2
-        log_p = -0.5 * ((y - x_hat[..., ::every, :1]) ** 2 / variance).sum()
+        log_p = -0.5 * ((y - operator(x_hat)) ** 2 / variance).sum()
         (score,) = torch.autograd.grad(log_p, x)
     return (eps - sigma * score).detach()

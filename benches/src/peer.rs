@@ -1,9 +1,10 @@
 //! A peer that runs the same items in a process of its own, one at a time on request.
 
+use crate::memory::{self, Memory};
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The process and its answers.
@@ -12,6 +13,9 @@ pub(crate) struct Peer {
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
     ready: Value,
+    python: PathBuf,
+    script: PathBuf,
+    threads: usize,
 }
 
 impl Peer {
@@ -22,17 +26,19 @@ impl Peer {
         if !python.exists() {
             bail!("find {}: make it with benches/peers/setup.sh", python.display());
         }
+        let script = peers.join(script);
         let mut child = Command::new(&python)
-            .arg(peers.join(script))
+            .arg(&script)
             .args(["--serve", "--threads", &threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {}", python.display()))?;
         let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            bail!("open the pipes to {script}");
+            bail!("open the pipes to {}", script.display());
         };
-        let mut peer = Self { child, requests, answers: BufReader::new(answers), ready: Value::Null };
+        let answers = BufReader::new(answers);
+        let mut peer = Self { child, requests, answers, ready: Value::Null, python, script, threads };
         peer.ready = peer.answer()?;
         Ok(peer)
     }
@@ -43,6 +49,11 @@ impl Peer {
         self.requests.flush().context("ask the peer")?;
         let answer = self.answer()?;
         answer["seconds"].as_f64().with_context(|| format!("the peer's answer for {item}: {answer}"))
+    }
+
+    /// Peak memory of an item in a fresh process of the peer's.
+    pub(crate) fn memory(&self, item: &str) -> anyhow::Result<Option<Memory>> {
+        memory::answer(Command::new(&self.python).arg(&self.script), item, self.threads)
     }
 
     /// What the peer said of itself.

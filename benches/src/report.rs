@@ -1,23 +1,27 @@
-//! Medians and ratios, as Markdown and JSON.
+//! Medians, ratios, memory and shares of the roofline, as Markdown and JSON.
 
+use crate::items::Setting;
+use crate::machine::Machine;
+use crate::measure::{Times, median};
+use crate::memory::{MEASURED, Memory};
+use crate::roofline::Counts;
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
 
-/// One item's times.
+/// One item's figures.
 pub(crate) struct Line {
-    name: &'static str,
-    flops: Option<f64>,
-    ours: Vec<f64>,
-    theirs: Vec<f64>,
+    pub(crate) name: String,
+    pub(crate) times: Times,
+    pub(crate) counts: Option<Counts>,
+    /// Ours and the peer's.
+    pub(crate) memory: [Option<Memory>; 2],
 }
 
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    (n > 0).then(|| f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]))
+/// A number in three digits, or a blank.
+fn cell(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
+    value.map(show).unwrap_or_default()
 }
 
 fn time(seconds: f64) -> String {
@@ -28,84 +32,140 @@ fn time(seconds: f64) -> String {
     }
 }
 
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / f64::from(1 << 20))
+}
+
+fn ratio(value: f64) -> String {
+    format!("{value:.2}")
+}
+
 impl Line {
-    pub(crate) fn new(name: &'static str, flops: Option<f64>, ours: Vec<f64>, theirs: Vec<f64>) -> Self {
-        Self { name, flops, ours, theirs }
+    /// Operations per second of products and convolutions, over the whole of the time.
+    fn rate(&self) -> Option<f64> {
+        let flops = self.counts.as_ref()?.flops();
+        median(&self.times.ours).map(|seconds| flops / seconds).filter(|rate| *rate > 0.0)
     }
 
-    /// Median of the ratios of neighbouring runs: both sides see the same machine.
-    fn ratio(&self) -> Option<f64> {
-        let ratios: Vec<f64> = self.theirs.iter().zip(&self.ours).map(|(t, o)| t / o).collect();
-        median(&ratios)
-    }
-
-    fn cells(&self) -> [String; 5] {
-        let ours = median(&self.ours);
-        let rate = self.flops.zip(ours).map(|(f, s)| format!("{:.0}", f / s * 1e-9));
+    /// Name, both times, their ratio, both memories, their ratio, rate and its share.
+    fn cells(&self, machine: &Machine) -> [String; 9] {
+        let bytes = self.memory.map(|memory| memory.map(|m| m.bytes as f64));
+        let of_peer = bytes[0].zip(bytes[1]).map(|(ours, theirs)| ours / theirs);
         [
-            self.name.into(),
-            ours.map(time).unwrap_or_default(),
-            median(&self.theirs).map(time).unwrap_or_default(),
-            self.ratio().map(|r| format!("{r:.2}")).unwrap_or_default(),
-            rate.unwrap_or_default(),
+            self.name.clone(),
+            cell(median(&self.times.ours), time),
+            cell(median(&self.times.theirs), time),
+            cell(self.times.ratio(), ratio),
+            cell(bytes[0], mebibytes),
+            cell(bytes[1], mebibytes),
+            cell(of_peer, ratio),
+            cell(self.rate(), |rate| format!("{:.0}", rate * 1e-9)),
+            cell(self.rate(), |rate| format!("{:.0} %", 100.0 * rate / machine.product_rate())),
         ]
     }
 
-    pub(crate) fn text(&self) -> String {
-        let [name, ours, theirs, ratio, rate] = self.cells();
-        format!("{name:<28} {ours:>12} {theirs:>12} {ratio:>7} {rate:>7}")
+    /// The line as it is measured, for the terminal.
+    pub(crate) fn text(&self, machine: &Machine) -> String {
+        let [name, cells @ ..] = self.cells(machine);
+        cells.iter().fold(format!("{name:<35}"), |text, cell| format!("{text} {cell:>11}"))
     }
 
     fn json(&self) -> Value {
         json!({
             "item": self.name,
-            "ours_seconds": self.ours,
-            "peer_seconds": self.theirs,
-            "ours_median": median(&self.ours),
-            "peer_median": median(&self.theirs),
-            "ratio": self.ratio(),
-            "flops": self.flops,
+            "ours_seconds": self.times.ours,
+            "peer_seconds": self.times.theirs,
+            "ours_median": median(&self.times.ours),
+            "peer_median": median(&self.times.theirs),
+            "ratio": self.times.ratio(),
+            "ours_memory": self.memory[0].map(Memory::json),
+            "peer_memory": self.memory[1].map(Memory::json),
+            "steps": self.counts.as_ref().map(Counts::json),
+            "flops_per_second": self.rate(),
         })
     }
 }
 
 /// All items of one run.
 pub(crate) struct Report {
-    threads: usize,
-    rounds: usize,
-    peer: Option<Value>,
-    lines: Vec<Line>,
+    pub(crate) setting: Setting,
+    pub(crate) machine: Machine,
+    pub(crate) peer: Option<Value>,
+    pub(crate) lines: Vec<Line>,
 }
 
 impl Report {
-    pub(crate) fn new(threads: usize, rounds: usize, peer: Option<Value>, lines: Vec<Line>) -> Self {
-        Self { threads, rounds, peer, lines }
-    }
-
     pub(crate) fn markdown(&self) -> String {
-        let mut out = format!(
-            "# Lorenz, {} threads, {} rounds in turns, {:?} instructions\n\n",
-            self.threads,
-            self.rounds,
-            sda_kernels::Level::detect()
-        );
+        let Setting { threads, level } = self.setting;
+        let mut out = format!("# CPU, {threads} threads, {level:?} instructions\n\n");
         if let Some(peer) = &self.peer {
             let _ = writeln!(out, "Peer: {peer}\n");
         }
-        out += "| item | ours | peer | peer / ours | GFLOP/s |\n|---|---|---|---|---|\n";
+        out += "Times are medians of at least 3 turns; peer / ours is the median of the ratios of neighbouring runs.\n";
+        out += if MEASURED {
+            "Memory is the growth of the largest resident set while a process of its own prepares the item and runs it \
+             three times; program and libraries are left out.\n"
+        } else {
+            "Memory is left out: this system does not say what a process takes.\n"
+        };
+        out += "GFLOP/s are those of products and convolutions over the whole time; the share is of the rate of bare \
+                products below.\n\n";
+        out += "| item | ours | peer | peer / ours | memory, ours | memory, peer | ours / peer | GFLOP/s | share |\n";
+        out += "|---|---|---|---|---|---|---|---|---|\n";
         for line in &self.lines {
-            let _ = writeln!(out, "| {} |", line.cells().join(" | "));
+            let _ = writeln!(out, "| {} |", line.cells(&self.machine).join(" | "));
+        }
+        out + &self.roofline()
+    }
+
+    /// What the machine can do, and what each program has to do.
+    fn roofline(&self) -> String {
+        let mut out =
+            "\n## Roofline\n\nMeasured on this machine before and after the items, the larger of both:\n\n"
+                .to_owned();
+        for (threads, rate) in &self.machine.products {
+            let _ = writeln!(out, "- f32 products, {threads} threads: {:.0} GFLOP/s", rate * 1e-9);
+        }
+        for (rate, what) in [
+            (self.machine.far, "memory to memory, arrays of 1 GiB"),
+            (self.machine.near, "within the second-level cache, arrays of 256 KiB"),
+        ] {
+            let _ = writeln!(out, "- copy {what}: {:.1} GB/s read and written", rate * 1e-9);
+        }
+        out += "\nEach program by sort of step, counted from its plan. GFLOP: multiplications and additions, in fused \
+                steps arithmetic instructions. GB: what enters and leaves every step, from cache or from memory. \
+                The last two columns are these at the rates above, of products and of the copy from memory; a \
+                program whose arrays stay in cache is below the last one.\n\n";
+        out += "| item | sort | steps | GFLOP | GB | products' rate | copy's rate |\n|---|---|---|---|---|---|---|\n";
+        for line in &self.lines {
+            for (kind, count) in line.counts.iter().flat_map(|counts| &counts.0) {
+                let cells = [
+                    line.name.clone(),
+                    kind.name().into(),
+                    count.steps.to_string(),
+                    format!("{:.4}", count.flops * 1e-9),
+                    format!("{:.4}", count.bytes * 1e-9),
+                    cell(kind.multiplies().then(|| count.flops / self.machine.product_rate()), time),
+                    time(count.bytes / self.machine.far),
+                ];
+                let _ = writeln!(out, "| {} |", cells.join(" | "));
+            }
         }
         out
     }
 
+    /// Writes cpu.md and cpu.json.
     pub(crate) fn save(&self, folder: &Path) -> anyhow::Result<()> {
-        let lines: Vec<Value> = self.lines.iter().map(Line::json).collect();
-        let json =
-            json!({ "threads": self.threads, "rounds": self.rounds, "peer": self.peer, "items": lines });
+        let json = json!({
+            "threads": self.setting.threads,
+            "level": format!("{:?}", self.setting.level),
+            "peer": self.peer,
+            "machine": self.machine.json(),
+            "items": self.lines.iter().map(Line::json).collect::<Vec<Value>>(),
+        });
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         for (name, text) in
-            [("lorenz.md", self.markdown()), ("lorenz.json", serde_json::to_string_pretty(&json)?)]
+            [("cpu.md", self.markdown()), ("cpu.json", serde_json::to_string_pretty(&json)? + "\n")]
         {
             let path = folder.join(name);
             std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;

@@ -65,13 +65,18 @@ const COMMANDS: [Command; 7] = [
         usage: "bench <suite> [--peer torch] [options]",
         help: "Runs a suite of benches/ in release.
 
-  <suite>          lorenz
+  <suite>          cpu
   --peer torch     also time the same work in PyTorch, in turns; the first time this creates
                    benches/peers/.venv (Python 3.10 or later; up to 5 GB from PyPI)
-  every other option goes to the benchmark
+  every other option goes to the benchmark, such as:
+  --items a,b      these items alone
+  --rounds <N>     turns at most; at least 3, and no more once a side has taken 20 s
+  --threads <N>    threads of both sides
+  --level <L>      instructions of ours: portable, avx2, avx512 … as far as the machine has them
+  --save <folder>  writes cpu.md and cpu.json there
 
-  cargo xtask bench lorenz
-  cargo xtask bench lorenz --peer torch",
+  cargo xtask bench cpu
+  cargo xtask bench cpu --peer torch --save benches/reports",
         parse: bench,
     },
     Command {

@@ -49,7 +49,7 @@ fn tests_are_those_of_the_workspace_unless_a_package_is_named() {
 
 #[test]
 fn a_peer_is_installed_before_the_benchmark() {
-    assert_eq!(last("bench lorenz --quick"), "run --release -p sda-benches -- lorenz --quick");
+    assert_eq!(last("bench cpu --rounds 3"), "run --release -p sda-benches -- cpu --rounds 3");
     let Ok(Request::HandOver { before, last }) = parse_line("bench cpu --peer torch") else {
         panic!("not parsed")
     };

@@ -1,0 +1,110 @@
+//! A training step and a posterior score of any network.
+
+use super::{Setting, Use, Work};
+use anyhow::Context;
+use ndarray::ArrayD;
+use sda_core::Stream;
+use sda_device::Cpu;
+use sda_diffusion::{
+    GlobalScore, Guidance, NoisePredictor, NoiseSource, Posterior, Sampler, SamplerRun, Trainer, Training,
+};
+use sda_graph::{Executor, Handle};
+use sda_nn::{Network, Weights};
+use sda_observe::{Observation, Operator};
+
+/// A network from its configuration.
+pub(super) fn network(text: &str) -> anyhow::Result<Network> {
+    serde_json::from_str(text).context("read a network")
+}
+
+/// An AdamW step on a batch of windows, draws of t and ε included.
+pub(super) struct TrainingStep {
+    pub(super) network: Network,
+    /// [L, D] or [L, H, W, C].
+    pub(super) window: Vec<usize>,
+    pub(super) batch: usize,
+    pub(super) rate: f64,
+}
+
+impl TrainingStep {
+    pub(super) fn with(&self, setting: Setting, work: Use<'_>) -> anyhow::Result<()> {
+        let mut cpu = setting.cpu()?;
+        let network = &self.network;
+        let mut trainer = Trainer::new(&mut cpu, network.clone(), &self.window, Training::default(), 1)?;
+        trainer.begin(&network.initialise(1))?;
+        let mut windows = vec![0f32; self.batch * self.window.iter().product::<usize>()];
+        Stream::new(1, 1).fill_normal(0, 0, windows.len(), &mut windows);
+        work(&mut Step { trainer, windows, rate: self.rate, done: 0 })
+    }
+}
+
+struct Step<'e> {
+    trainer: Trainer<'e, Cpu>,
+    windows: Vec<f32>,
+    rate: f64,
+    done: u32,
+}
+
+impl Work for Step<'_> {
+    fn run(&mut self) -> anyhow::Result<()> {
+        self.trainer.step(self.done, self.rate, &self.windows)?;
+        self.done += 1;
+        Ok(())
+    }
+
+    fn program(&mut self) -> Option<(&mut Cpu, Handle)> {
+        // An executor counts its programs from 0, and this one has the training step alone.
+        Some((self.trainer.executor(), Handle(0)))
+    }
+}
+
+/// A predictor step of the guided sampler, γ-guidance differentiated through the network.
+pub(super) struct PosteriorScore {
+    pub(super) network: Network,
+    /// k of a network slid over the trajectory; `None` sees it whole.
+    pub(super) order: Option<usize>,
+    /// [N, L, D] or [N, L, H, W, C].
+    pub(super) shape: Vec<usize>,
+    pub(super) operator: Operator,
+    pub(super) noise_std: f64,
+    pub(super) gamma: f64,
+}
+
+impl PosteriorScore {
+    pub(super) fn with(&self, setting: Setting, work: Use<'_>) -> anyhow::Result<()> {
+        let mut cpu = setting.cpu()?;
+        for (name, values) in self.network.initialise(1) {
+            cpu.write(&Weights::Trained.state(&name), values.view())?;
+        }
+        let values = ArrayD::zeros(&self.operator.output_shape(&self.shape)?[1..]);
+        let observation = Observation::new(self.operator.clone(), values, self.noise_std)?;
+        let whole = GlobalScore::new(self.network.clone());
+        let slid = self.order.map(|order| whole.clone().local(order, 1));
+        let prior: &dyn NoisePredictor = slid.as_ref().map_or(&whole, |slid| slid);
+        let guidance = Guidance::Sda { gamma: self.gamma, detach: false };
+        let predictor = Posterior { prior, observation, guidance };
+        let sampler: Sampler = serde_json::from_str(r#"{"steps": 256}"#).context("read the sampler")?;
+        let run = sampler.compile(&mut cpu, &predictor, &self.shape, NoiseSource::Drawn)?;
+        let samples = self.shape[0];
+        let mut start = vec![0f32; self.shape.iter().product()];
+        Stream::new(1, 2).fill_normal(0, 0, start.len() / samples, &mut start);
+        run.start_from(&mut cpu, &start)?;
+        work(&mut Score { cpu, run })
+    }
+}
+
+struct Score {
+    cpu: Cpu,
+    run: SamplerRun,
+}
+
+impl Work for Score {
+    fn run(&mut self) -> anyhow::Result<()> {
+        Ok(self.run.predict(&mut self.cpu, 1, 0)?)
+    }
+
+    fn program(&mut self) -> Option<(&mut Cpu, Handle)> {
+        // The sampler's first program draws the start, its second is the predictor's step.
+        Some((&mut self.cpu, Handle(1)))
+    }
+}
