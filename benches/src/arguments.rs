@@ -13,6 +13,7 @@ const USAGE: &str = "usage: sda-benches cpu [options]
   --threads N        threads of both sides (2)
   --level L          instructions of ours: portable, avx2, avx512 … (the machine's best)
   --save FOLDER      writes cpu.md and cpu.json there
+  --profile ITEM     prints each step of one item's program with its time on one thread, and nothing else
   --memory-of ITEM   prints the peak memory of one item of ours as JSON, and nothing else";
 
 /// What was asked for.
@@ -23,6 +24,7 @@ pub(crate) struct Arguments {
     pub(crate) items: Vec<String>,
     pub(crate) save: Option<PathBuf>,
     pub(crate) memory_of: Option<String>,
+    pub(crate) profile: Option<String>,
 }
 
 impl Arguments {
@@ -39,6 +41,7 @@ impl Arguments {
             items: Vec::new(),
             save: None,
             memory_of: None,
+            profile: None,
         };
         while let Some(argument) = parser.next()? {
             match argument {
@@ -51,6 +54,7 @@ impl Arguments {
                     a.items = parser.value()?.string()?.split(',').map(str::to_owned).collect();
                 }
                 Long("save") => a.save = Some(parser.value()?.into()),
+                Long("profile") => a.profile = Some(parser.value()?.string()?),
                 Long("memory-of") => a.memory_of = Some(parser.value()?.string()?),
                 Long("help") => bail!("{USAGE}"),
                 other => bail!("{}\n{USAGE}", other.unexpected()),

@@ -7,6 +7,7 @@ mod machine;
 mod measure;
 mod memory;
 mod peer;
+mod profile;
 mod report;
 mod roofline;
 
@@ -27,6 +28,10 @@ fn main() -> anyhow::Result<()> {
         .context("start the threads")?;
     if let Some(name) = &arguments.memory_of {
         println!("{}", memory::of_item(&find(name)?, setting)?);
+        return Ok(());
+    }
+    if let Some(name) = &arguments.profile {
+        print!("{}", profile::table(&find(name)?, setting)?);
         return Ok(());
     }
     let chosen = match &arguments.items[..] {

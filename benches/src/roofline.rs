@@ -76,7 +76,8 @@ pub(crate) fn count(plan: &Plan) -> Counts {
     counts
 }
 
-fn work(step: &Step) -> (Kind, f64) {
+/// The sort of a step, and its operations.
+pub(crate) fn work(step: &Step) -> (Kind, f64) {
     let shape = |i: usize| step.inputs[i].shape.as_slice();
     let output = || step.outputs.first().map_or(&[][..], |o| o.shape.as_slice());
     match &step.kind {

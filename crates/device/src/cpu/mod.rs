@@ -96,6 +96,12 @@ impl Cpu {
         &self.programs[program.0].plan
     }
 
+    /// Numbers of each input of a program.
+    pub fn input_lengths(&self, program: Handle) -> Vec<usize> {
+        let inputs = self.programs[program.0].program.graph.inputs().iter();
+        inputs.map(|d| d.shape.iter().product()).collect()
+    }
+
     /// One run on this thread, timed step by step.
     ///
     /// `clock`: seconds since any moment.

@@ -16,6 +16,13 @@ pub struct Profile {
     pub sums: f64,
 }
 
+impl Profile {
+    /// All of it.
+    pub fn seconds(&self) -> f64 {
+        self.steps.iter().flatten().sum::<f64>() + self.packing + self.sums
+    }
+}
+
 impl Compiled {
     /// A run on this thread, step by step by the caller's clock. The bits are those of any run.
     pub(super) fn profile(&mut self, level: Level, key: RunKey, clock: &dyn Fn() -> f64) -> Profile {
