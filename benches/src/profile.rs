@@ -4,7 +4,7 @@ use crate::items::{Item, Setting};
 use crate::roofline::{Kind, work};
 use anyhow::{Context, bail};
 use sda_device::{Cpu, Profile};
-use sda_graph::{Executor, Handle, RunKey, Stage, StepKind};
+use sda_graph::{Handle, RunKey, Stage, StepKind};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Instant;

@@ -28,9 +28,9 @@ impl Fusion<'_> {
             };
             let mut borrowed = self.borrowed(b, cols);
             // Values whose own cone is wide are given up first.
-            borrowed.sort_by_key(|&v| std::cmp::Reverse(self.cone(&[v]).arrays.len()));
+            borrowed.sort_by_key(|&v| std::cmp::Reverse(self.cone(b, &[v]).arrays.len()));
             while !borrowed.is_empty() {
-                let cone = self.cone(&borrowed);
+                let cone = self.cone(b, &borrowed);
                 if self.pays(b, &borrowed, &cone) {
                     self.compute_again(b, cone);
                     break;
@@ -66,7 +66,15 @@ impl Fusion<'_> {
             && self.consumers[v.index()].iter().all(grouped)
     }
 
-    fn cone(&self, values: &[NodeId]) -> Cone {
+    /// Whether a third group reads a value, so that it is written anyway.
+    fn is_read_elsewhere(&self, s: NodeId, b: usize) -> bool {
+        let own = self.group_of[s.index()];
+        let reads = |group: usize| Some(group) != own && group != b && !self.groups[group].again.contains(&s);
+        self.consumers[s.index()].iter().any(|c| self.group_of[c.index()].is_some_and(reads))
+    }
+
+    /// What group `b` needs to compute the values.
+    fn cone(&self, b: usize, values: &[NodeId]) -> Cone {
         let mut cone = Cone::default();
         let mut stack = values.to_vec();
         while let Some(n) = stack.pop() {
@@ -80,7 +88,11 @@ impl Fusion<'_> {
                     Link::Direct(s) => {
                         let full = self.graph.len(s) == self.graph.len(n) && last(self.graph, s) > 1;
                         let same_group = self.group_of[s.index()] == self.group_of[n.index()];
-                        if full && same_group && self.may_be_computed_again(s) {
+                        if full
+                            && same_group
+                            && self.may_be_computed_again(s)
+                            && !self.is_read_elsewhere(s, b)
+                        {
                             stack.push(s);
                         } else {
                             cone.reads.push(s);
