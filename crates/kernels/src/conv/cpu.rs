@@ -1,110 +1,122 @@
-//! Tiles of output points are gathered into a matrix (points × taps·channels) that stays in cache, and multiplied.
+//! The fast form: without a matrix of columns on AMX tiles or with AVX-512, by the matrix library at other levels.
 
-use crate::matmul::cpu::sgemm;
+use super::columns;
+#[cfg(target_arch = "x86_64")]
+use super::{
+    axis::{Axis, Lengths},
+    direct, filter,
+};
+#[cfg(target_arch = "x86_64")]
+use crate::matmul::pack::Form;
 use crate::{Call, Level};
 use sda_graph::{ConvGeometry, Face};
 
-/// Output points in a tile.
-const TILE: usize = 128;
+/// Output points of the step from which weights are packed for tiles.
+#[cfg(target_arch = "x86_64")]
+const TILE_POINTS: usize = 96;
 
-pub(crate) fn packed_len(_: Level, _: Face, _: &ConvGeometry, _: &[&[usize]]) -> usize {
+/// (Ci, Co) and images, from the shapes of the inputs; weights [kh, kw, Ci, Co] are the second of two faces.
+#[cfg(target_arch = "x86_64")]
+fn lengths(face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> Lengths {
+    let (ci, co) = match face {
+        Face::Forward | Face::Input => (shapes[1][2], shapes[1][3]),
+        Face::Filter => (shapes[0][3], shapes[1][3]),
+    };
+    Lengths::new(*g, shapes[0][0], ci, co)
+}
+
+/// Whether a face is computed without columns.
+#[cfg(target_arch = "x86_64")]
+fn is_direct(level: Level, face: Face, g: &ConvGeometry) -> bool {
+    level >= Level::Avx512
+        && (face != Face::Input || (Axis::has_input_phases(g, 0) && Axis::has_input_phases(g, 1)))
+}
+
+/// How weights are packed: a matter of the whole step.
+#[cfg(target_arch = "x86_64")]
+fn form(level: Level, face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> Option<Form> {
+    let l = lengths(face, g, shapes);
+    if !is_direct(level, face, g) || face == Face::Filter || l.ci * l.co == 0 {
+        return None;
+    }
+    let [h, w] = g.output();
+    let many = shapes[0][0] * h * w >= TILE_POINTS;
+    let tiles = level == Level::Amx && many && direct::fills_tiles(face, l);
+    Some(if tiles { Form::Tiles } else { Form::Panels })
+}
+
+/// Whether a filter's gradient is computed on tiles.
+#[cfg(target_arch = "x86_64")]
+fn filter_by_tiles(level: Level, l: Lengths) -> bool {
+    let [h, w] = l.g.output();
+    level == Level::Amx && l.batch * h * w >= 64 && l.ci >= 8 && l.co >= 8 && w >= 4
+}
+
+pub(crate) fn packed_len(level: Level, face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(form) = form(level, face, g, shapes) {
+        return direct::packed_len(form, face, lengths(face, g, shapes));
+    }
+    let _ = (level, face, g, shapes);
     0
 }
 
-pub(crate) fn pack(_: Level, _: Face, _: &ConvGeometry, _: &[&[usize]], _: &[f32], _: &mut [f32], _: bool) {}
+pub(crate) fn pack(
+    level: Level,
+    face: Face,
+    g: &ConvGeometry,
+    shapes: &[&[usize]],
+    weights: &[f32],
+    packed: &mut [f32],
+    parallel: bool,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(form) = form(level, face, g, shapes) {
+        direct::pack_weights(form, face, lengths(face, g, shapes), weights, packed, parallel);
+        return;
+    }
+    let _ = (level, face, g, shapes, weights, packed, parallel);
+}
 
-pub(crate) fn scratch_len(_: Level, _: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> usize {
-    // The larger of both channel counts bounds Ci, whichever face is asked for.
-    let channels = shapes.iter().map(|s| s[s.len() - 1].max(s[s.len() - 2])).max().unwrap_or(0);
-    TILE * g.kernel[0] * g.kernel[1] * channels
+pub(crate) fn scratch_len(level: Level, face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if is_direct(level, face, g) {
+        let l = lengths(face, g, shapes);
+        if face == Face::Filter {
+            return filter::scratch_len(filter_by_tiles(level, l), l);
+        }
+        let len = |form| direct::scratch_len(form, face, l);
+        return if level == Level::Amx { len(Form::Tiles).max(len(Form::Panels)) } else { len(Form::Panels) };
+    }
+    let _ = (level, face);
+    columns::scratch_len(g, shapes)
 }
 
 pub(crate) fn cpu(
-    _: Level,
+    level: Level,
     face: Face,
     g: &ConvGeometry,
     call: Call<'_, f32>,
-    _: Option<&[f32]>,
+    packed: Option<&[f32]>,
     scratch: &mut [f32],
     parallel: bool,
 ) {
-    let output = g.output();
-    let points = call.shapes[0][0] * output[0] * output[1];
-    let taps = g.kernel[0] * g.kernel[1];
-    let (a, b) = (call.inputs[0], call.inputs[1]);
-    if face != Face::Forward {
-        call.output.fill(0.0);
+    #[cfg(target_arch = "x86_64")]
+    if is_direct(level, face, g) {
+        let l = lengths(face, g, call.shapes);
+        let (a, b) = (call.inputs[0], call.inputs[1]);
+        if face == Face::Filter {
+            filter::run(filter_by_tiles(level, l), l, a, b, call.output, scratch, parallel);
+        } else if l.ci * l.co == 0 {
+            call.output.fill(0.0);
+        } else {
+            let packed = packed.expect("convolution: the caller packs weights where packed_len says so");
+            let panels = packed.len() == direct::packed_len(Form::Panels, face, l);
+            let form = if panels { Form::Panels } else { Form::Tiles };
+            direct::run(form, face, l, a, packed, call.output, scratch, parallel);
+        }
+        return;
     }
-    let (ci, co) = match face {
-        Face::Forward => (call.shapes[0][3], call.shape[3]),
-        Face::Input => (call.shape[3], call.shapes[0][3]),
-        Face::Filter => (call.shapes[0][3], call.shapes[1][3]),
-    };
-    let k = taps * ci;
-    for start in (0..points).step_by(TILE) {
-        let n = TILE.min(points - start);
-        let columns = &mut scratch[..n * k];
-        match face {
-            Face::Forward => {
-                gather(g, output, ci, a, start, columns);
-                let y = &mut call.output[start * co..(start + n) * co];
-                sgemm([n, k, co], (columns, (k, 1)), (b, (co, 1)), (y, co), false, parallel);
-            }
-            Face::Input => {
-                let dy = &a[start * co..(start + n) * co];
-                sgemm([n, co, k], (dy, (co, 1)), (b, (1, co)), (columns, k), false, parallel);
-                scatter(g, output, ci, columns, start, call.output);
-            }
-            Face::Filter => {
-                gather(g, output, ci, a, start, columns);
-                let dy = &b[start * co..(start + n) * co];
-                sgemm([k, n, co], (columns, (1, k)), (dy, (co, 1)), (call.output, co), true, parallel);
-            }
-        }
-    }
-}
-
-/// For each output point of a tile, each tap and each of its runs of adjacent sources: (column, source point).
-fn taps(
-    g: &ConvGeometry,
-    output: [usize; 2],
-    start: usize,
-    points: usize,
-    mut visit: impl FnMut(usize, usize, Option<usize>),
-) {
-    let [h, w] = g.input;
-    let [ho, wo] = output;
-    let [kh, kw] = g.kernel;
-    for p in 0..points {
-        let at = start + p;
-        let (b, oy, ox) = (at / (ho * wo), at / wo % ho, at % wo);
-        for ky in 0..kh {
-            let row = g.source(0, oy, ky);
-            for kx in 0..kw {
-                let source = row.and_then(|sy| g.source(1, ox, kx).map(|sx| (b * h + sy) * w + sx));
-                visit(p, ky * kw + kx, source);
-            }
-        }
-    }
-}
-
-fn gather(g: &ConvGeometry, output: [usize; 2], ci: usize, x: &[f32], start: usize, columns: &mut [f32]) {
-    let k = g.kernel[0] * g.kernel[1];
-    taps(g, output, start, columns.len() / (k * ci), |p, tap, source| {
-        let to = &mut columns[(p * k + tap) * ci..][..ci];
-        match source {
-            Some(s) => to.copy_from_slice(&x[s * ci..][..ci]),
-            None => to.fill(0.0),
-        }
-    });
-}
-
-fn scatter(g: &ConvGeometry, output: [usize; 2], ci: usize, columns: &[f32], start: usize, dx: &mut [f32]) {
-    let k = g.kernel[0] * g.kernel[1];
-    taps(g, output, start, columns.len() / (k * ci), |p, tap, source| {
-        if let Some(s) = source {
-            let from = &columns[(p * k + tap) * ci..][..ci];
-            dx[s * ci..][..ci].iter_mut().zip(from).for_each(|(d, c)| *d += c);
-        }
-    });
+    let _ = (level, packed);
+    columns::run(face, g, call, scratch, parallel);
 }

@@ -23,7 +23,7 @@ pub(crate) mod reference;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod split;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod tiles;
 #[cfg(target_arch = "x86_64")]

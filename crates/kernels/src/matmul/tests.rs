@@ -114,9 +114,9 @@ fn check(size: [usize; 3], ta: bool, tb: bool) {
                     "{m}×{k}×{n} {ta} {tb} {level:?} {rows} at {i}: {g}, {w}"
                 );
             }
-            assert_eq!(got, run(0, true), "{level:?} {m}×{k}×{n}: threads");
+            assert!(got == run(0, true), "{level:?} {m}×{k}×{n}: threads");
             if !ta && level >= Level::Avx512 {
-                assert_eq!(got, run(7, false), "{level:?} {m}×{k}×{n}: blocks");
+                assert!(got == run(7, false), "{level:?} {m}×{k}×{n}: blocks");
             }
         }
     }
