@@ -38,6 +38,16 @@ impl Ensemble {
         self.state_dim
     }
 
+    /// All blocks [N/LANES, D, LANES].
+    pub fn lanes(&self) -> &[Lanes] {
+        &self.lanes
+    }
+
+    /// The vectors of all blocks in parallel.
+    pub fn par_lanes(&self) -> rayon::slice::Iter<'_, Lanes> {
+        self.lanes.par_iter()
+    }
+
     /// The blocks, each D vectors of [`LANES`] members.
     pub fn blocks(&self) -> std::slice::ChunksExact<'_, Lanes> {
         self.lanes.chunks_exact(self.state_dim)

@@ -27,14 +27,7 @@ widest_vectors! {
 
 #[inline(always)]
 #[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
-fn add_four_body(
-    stream: &Stream,
-    step: u32,
-    first_row: u32,
-    block: u32,
-    std: &[f64],
-    states: &mut [Lanes],
-) {
+fn add_four_body(stream: &Stream, step: u32, first_row: u32, block: u32, std: &[f64], states: &mut [Lanes]) {
     let [w0, w1, w2, w3] = stream.words_of_rows::<LANES>(step, first_row, block);
     let mut normals = [[0.0; LANES]; 4];
     let [z0, z1, z2, z3] = &mut normals;

@@ -42,10 +42,9 @@ impl Simulation<'_> {
             return Ok(out);
         }
         let values = out.as_slice_mut().expect("a fresh array is contiguous");
-        values
-            .par_chunks_mut(LANES * l * d)
-            .enumerate()
-            .try_for_each(|(block, values)| self.simulate_block(members.start + (block * LANES) as u32, values))?;
+        values.par_chunks_mut(LANES * l * d).enumerate().try_for_each(|(block, values)| {
+            self.simulate_block(members.start + (block * LANES) as u32, values)
+        })?;
         Ok(out)
     }
 

@@ -71,7 +71,9 @@ fn check_law<T: Real>() {
             assert!((beyond - p).abs() < 5.0 * sd, "{beyond} of the draws lie beyond {a}, not {p}");
         }
         // Variances of z^p: E z^{2p} − (E z^p)², of the moments (2k − 1)!!.
-        for (p, mean, second) in [(1, 0.0, 1.0), (2, 1.0, 3.0), (3, 0.0, 15.0), (4, 3.0, 105.0), (6, 15.0, 10395.0)] {
+        for (p, mean, second) in
+            [(1, 0.0, 1.0), (2, 1.0, 3.0), (3, 0.0, 15.0), (4, 3.0, 105.0), (6, 15.0, 10395.0)]
+        {
             let got = z.iter().map(|z| z.powi(p)).sum::<f64>() / N as f64;
             let sd = ((second - mean * mean) / N as f64).sqrt();
             assert!((got - mean).abs() < 5.0 * sd, "moment {p} is {got}");
