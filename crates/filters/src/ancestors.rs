@@ -124,13 +124,13 @@ mod tests {
         for (b, plain) in plain.chunks(LANES).enumerate() {
             let mut logs = [0.0; LANES];
             logs.iter_mut().zip(plain).for_each(|(log, w)| *log = w.ln());
-            let block = BlockMut {
+            let mut block = BlockMut {
                 logs: &mut weights.logs[b],
                 reached: &mut weights.reached[b],
                 sum: &mut weights.sums[b],
             };
             let misfit = Misfit { values: &[], inverse_std: 1.0, constant: 0.0 };
-            weigh(Vectors::widest(), &logs, &[], misfit, plain.len(), block);
+            weigh(Vectors::widest(), &logs, &[], misfit, plain.len(), &mut block);
         }
         weights
     }

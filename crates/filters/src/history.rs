@@ -1,10 +1,23 @@
 //! Every particle of every step: what samples of the posterior are drawn from.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 use sda_core::Stream;
-use sda_systems::{Ensemble, LANES, Lanes};
+use sda_systems::{LANES, Lanes};
 
-use crate::weights::Weights;
+use crate::weights::{BlockMut, Total};
+
+/// Blocks that a thread takes at once.
+const MIN_BLOCKS: usize = 8;
+
+/// Particles side by side, their weights, and where they come from.
+pub(crate) struct Block<'a> {
+    /// [D, LANES].
+    pub(crate) states: &'a mut [Lanes],
+    pub(crate) weights: BlockMut<'a>,
+    pub(crate) ancestors: &'a mut [u32; LANES],
+}
 
 /// Every particle of every step, with weights and ancestors: what samples of the posterior are drawn from.
 ///
@@ -42,14 +55,16 @@ impl ParticleHistory {
         stream: Stream,
     ) -> Self {
         let blocks = members.div_ceil(LANES);
+        // One step more than can be observed: a step's room is there before it is known whether it is needed.
+        let room = (observations + 1) * blocks;
         Self {
             members,
             state_dim,
             states: Vec::with_capacity(steps * blocks * state_dim),
-            logs: Vec::with_capacity(observations * blocks),
+            logs: Vec::with_capacity(room),
             log_sums: Vec::with_capacity(observations),
             weighting: Vec::with_capacity(steps),
-            ancestors: Vec::with_capacity(observations * blocks),
+            ancestors: Vec::with_capacity(room),
             resampling: Vec::with_capacity(steps),
             stream,
             effective_sample_size: Vec::with_capacity(observations),
@@ -57,24 +72,59 @@ impl ParticleHistory {
         }
     }
 
-    /// Appends a step's particles and where they come from.
-    pub(crate) fn push(&mut self, states: &Ensemble, ancestors: Option<&[[u32; LANES]]>) {
-        self.states.par_extend(states.par_lanes());
-        self.weighting.push(self.weighting.last().copied().flatten().filter(|_| ancestors.is_none()));
-        let resampling = ancestors.map(|ancestors| {
-            self.ancestors.extend_from_slice(ancestors);
-            self.ancestors.len() / self.blocks() - 1
+    /// Makes the blocks of a step in parallel and appends them, each while it is in the cache.
+    ///
+    /// `make` gets the thread's workspace, the block's number and the block. The ancestors are kept if the step was
+    /// `resampled`, the log weights if it is `weighted`.
+    /// Panics: the blocks are not those of N particles.
+    #[allow(unsafe_code)] // without it all of the history would be written twice, first with zeros
+    pub(crate) fn append<'a, W>(
+        &mut self,
+        (resampled, weighted): (bool, bool),
+        blocks: impl IndexedParallelIterator<Item = Block<'a>>,
+        workspace: impl Fn() -> W + Sync + Send,
+        make: impl Fn(&mut W, usize, &mut Block<'a>) + Sync + Send,
+    ) {
+        let (n, d) = (self.blocks(), self.state_dim);
+        assert_eq!(blocks.len(), n, "blocks of another number of particles");
+        let states = room(&mut self.states, n * d).par_chunks_exact_mut(d);
+        let rooms = states.zip(room(&mut self.ancestors, n)).zip(room(&mut self.logs, n));
+        blocks.zip(rooms).with_min_len(MIN_BLOCKS).enumerate().for_each_init(
+            workspace,
+            |workspace, (b, (mut block, ((states, ancestors), logs)))| {
+                make(workspace, b, &mut block);
+                assert_eq!(states.len(), block.states.len(), "components of a state");
+                for (room, lanes) in states.iter_mut().zip(&*block.states) {
+                    room.write(*lanes);
+                }
+                if resampled {
+                    ancestors.write(*block.ancestors);
+                }
+                if weighted {
+                    logs.write(*block.weights.logs);
+                }
+            },
+        );
+        // SAFETY: the loop above has gone through all n blocks and has written each one's d vectors, and its ancestors
+        // and log weights where they count; `room` has reserved their places.
+        unsafe {
+            self.states.set_len(self.states.len() + n * d);
+            self.ancestors.set_len(self.ancestors.len() + if resampled { n } else { 0 });
+            self.logs.set_len(self.logs.len() + if weighted { n } else { 0 });
+        }
+        self.resampling.push(resampled.then(|| self.ancestors.len() / n - 1));
+        self.weighting.push(if weighted {
+            Some(self.logs.len() / n - 1)
+        } else {
+            self.weighting.last().copied().flatten().filter(|_| !resampled)
         });
-        self.resampling.push(resampling);
     }
 
-    /// Weights the step that was appended last.
-    pub(crate) fn weigh(&mut self, weights: &Weights, log_sum: f64, effective_sample_size: f64) {
-        self.logs.extend_from_slice(&weights.logs);
-        self.log_sums.push(log_sum);
-        self.effective_sample_size.push(effective_sample_size);
-        self.log_evidence += log_sum;
-        *self.weighting.last_mut().expect("a step was appended") = Some(self.log_sums.len() - 1);
+    /// Sums up the weights that were appended last.
+    pub(crate) fn sum_up(&mut self, total: &Total) {
+        self.log_sums.push(total.log_sum);
+        self.effective_sample_size.push(total.effective_sample_size);
+        self.log_evidence += total.log_sum;
     }
 
     fn blocks(&self) -> usize {
@@ -124,4 +174,10 @@ impl ParticleHistory {
             *x = lanes[particle % LANES];
         }
     }
+}
+
+/// Room for n more.
+fn room<T>(values: &mut Vec<T>, n: usize) -> &mut [MaybeUninit<T>] {
+    values.reserve(n);
+    &mut values.spare_capacity_mut()[..n]
 }

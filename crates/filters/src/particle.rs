@@ -2,13 +2,13 @@
 //!
 //! Source: Gordon, Salmond & Smith 1993, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation".
 
-use rayon::prelude::*;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use sda_core::{Stream, Vectors};
 use sda_systems::{Ensemble, LANES, Lanes, System};
 
 use crate::ancestors::Resampling;
 use crate::error::FilterError;
-use crate::history::ParticleHistory;
+use crate::history::{Block, ParticleHistory};
 use crate::observation::{Observations, StateOperator};
 use crate::weights::{Misfit, Weights, weigh};
 
@@ -20,9 +20,6 @@ const RESAMPLING: u32 = 1 << 30;
 pub(crate) const SELECTION: u32 = 1 << 31;
 /// Backward simulation of state t draws from this step + t; row is the sample.
 pub(crate) const BACKWARD: u32 = (1 << 31) + (1 << 30);
-/// Blocks that a thread takes at once.
-const MIN_BLOCKS: usize = 8;
-
 /// Settings of the bootstrap filter.
 ///
 /// Good values: 16384 particles, 64 burn-in transitions for Lorenz-63, resampling at every observation.
@@ -83,16 +80,15 @@ impl BootstrapFilter<'_> {
         let (mut last, mut next) = (Generation::new(n, d), Generation::new(n, d));
         let mut ancestors = vec![[0; LANES]; n.div_ceil(LANES)];
         for step in 0..steps {
-            let likelihood =
-                observations.at(step).map(|k| Likelihood { operator, misfit: observations.misfit(k) });
-            self.generate(step, &last, likelihood, &mut next, &mut ancestors);
-            history.push(&next.states, last.resampling.is_some().then_some(ancestors.as_slice()));
+            let k = observations.at(step);
+            let likelihood = k.map(|k| Likelihood { operator, misfit: observations.misfit(k) });
+            self.generate(step, &last, likelihood, &mut next, &mut ancestors, &mut history);
             if likelihood.is_some() {
-                self.weigh(step, steps, &mut next, &mut history)?;
+                self.sum_up(step, steps, &mut next, &mut history)?;
             } else {
-                let resampled = last.resampling.is_some();
+                next.log_sum = last.log_sum.filter(|_| last.resampling.is_none());
+                next.resampling = None;
                 std::mem::swap(&mut next.weights, &mut last.weights);
-                (next.log_sum, next.resampling) = (last.log_sum.filter(|_| !resampled), None);
             }
             std::mem::swap(&mut last, &mut next);
         }
@@ -121,22 +117,28 @@ impl BootstrapFilter<'_> {
         likelihood: Option<Likelihood<'_>>,
         next: &mut Generation,
         ancestors: &mut [[u32; LANES]],
+        history: &mut ParticleHistory,
     ) {
         let Generation { states, weights, .. } = next;
         let blocks = states.par_blocks_mut().zip(weights.par_blocks_mut()).zip(ancestors);
-        blocks.with_min_len(MIN_BLOCKS).enumerate().for_each_init(
-            || (Vec::new(), Vec::new()),
-            |(scratch, predicted), (b, ((states, weights), ancestors))| {
+        let blocks = blocks.map(|((states, weights), ancestors)| Block { states, weights, ancestors });
+        let kept = (last.resampling.is_some(), likelihood.is_some());
+        history.append(
+            kept,
+            blocks,
+            Default::default,
+            |(scratch, predicted): &mut (Vec<_>, Vec<_>), b, block| {
                 if step == 0 {
-                    self.draw_prior(b, states, scratch);
+                    self.draw_prior(b, block.states, scratch);
                 } else {
-                    self.propagate(step, b, last, states, ancestors, scratch);
+                    self.propagate(step, b, last, block, scratch);
                 }
                 if let Some(Likelihood { operator, misfit }) = likelihood {
                     predicted.resize(misfit.values.len(), [0.0; LANES]);
-                    operator.observe(states, predicted);
+                    operator.observe(block.states, predicted);
                     let present = (self.particles - b * LANES).min(LANES);
-                    weigh(Vectors::widest(), &self.before(b, last), predicted, misfit, present, weights);
+                    let before = self.before(b, last);
+                    weigh(Vectors::widest(), &before, predicted, misfit, present, &mut block.weights);
                 }
             },
         );
@@ -156,19 +158,18 @@ impl BootstrapFilter<'_> {
         step: usize,
         b: usize,
         last: &Generation,
-        states: &mut [Lanes],
-        ancestors: &mut [u32; LANES],
+        block: &mut Block<'_>,
         scratch: &mut Vec<Lanes>,
     ) {
-        let (from, d) = (last.states.lanes(), states.len());
+        let (from, d) = (last.states.lanes(), block.states.len());
         if let Some(resampling) = &last.resampling {
-            resampling.parents(Vectors::widest(), &last.weights, b, ancestors);
-            gather(from, ancestors, states);
+            resampling.parents(Vectors::widest(), &last.weights, b, block.ancestors);
+            gather(from, block.ancestors, block.states);
         } else {
-            states.copy_from_slice(&from[b * d..(b + 1) * d]);
+            block.states.copy_from_slice(&from[b * d..(b + 1) * d]);
         }
         let stream_step = self.burn_in + step as u32;
-        self.system.draw_transition(&self.stream, stream_step, (b * LANES) as u32, states, scratch);
+        self.system.draw_transition(&self.stream, stream_step, (b * LANES) as u32, block.states, scratch);
     }
 
     /// Normalised log weights of a block before it is observed.
@@ -180,7 +181,7 @@ impl BootstrapFilter<'_> {
     }
 
     /// Sums up the weights of a step and draws the ancestors of the next one if it is due.
-    fn weigh(
+    fn sum_up(
         &self,
         step: usize,
         steps: usize,
@@ -190,7 +191,7 @@ impl BootstrapFilter<'_> {
         let collapsed = FilterError::Collapsed { step, particles: self.particles };
         let total = next.weights.total().ok_or(collapsed)?;
         let effective = total.effective_sample_size;
-        history.weigh(&next.weights, total.log_sum, effective);
+        history.sum_up(&total);
         next.log_sum = Some(total.log_sum);
         let due = self.resample_below >= 1.0 || effective < self.resample_below * self.particles as f64;
         next.resampling = (due && step + 1 < steps).then(|| {
@@ -203,11 +204,12 @@ impl BootstrapFilter<'_> {
 
 /// Fills a block with the states of its ancestors.
 fn gather(from: &[Lanes], ancestors: &[u32; LANES], states: &mut [Lanes]) {
-    let d = states.len();
+    let (d, from) = (states.len(), from.as_flattened());
+    let places = ancestors.map(|a| a as usize / LANES * (d * LANES) + a as usize % LANES);
     for (c, lanes) in states.iter_mut().enumerate() {
-        for (x, &ancestor) in lanes.iter_mut().zip(ancestors) {
-            let ancestor = ancestor as usize;
-            *x = from[ancestor / LANES * d + c][ancestor % LANES];
+        let from = &from[c * LANES..];
+        for (x, &place) in lanes.iter_mut().zip(&places) {
+            *x = from[place];
         }
     }
 }

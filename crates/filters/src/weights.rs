@@ -98,13 +98,19 @@ widest_vectors! {
     ///
     /// Shapes: `before` [LANES], `predicted` [P, LANES].
     pub(crate) fn weigh(
-        before: &Lanes, predicted: &[Lanes], misfit: Misfit<'_>, present: usize, out: BlockMut<'_>,
+        before: &Lanes, predicted: &[Lanes], misfit: Misfit<'_>, present: usize, out: &mut BlockMut<'_>,
     ) -> () = weigh_body
 }
 
 #[inline(always)]
 #[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
-fn weigh_body(before: &Lanes, predicted: &[Lanes], misfit: Misfit<'_>, present: usize, out: BlockMut<'_>) {
+fn weigh_body(
+    before: &Lanes,
+    predicted: &[Lanes],
+    misfit: Misfit<'_>,
+    present: usize,
+    out: &mut BlockMut<'_>,
+) {
     let mut squares = [0.0; LANES];
     for (predicted, y) in predicted.iter().zip(misfit.values) {
         for i in 0..LANES {
@@ -281,12 +287,12 @@ mod tests {
             let mut first = None;
             for vectors in Vectors::available() {
                 let mut weights = Weights::new(1);
-                let block = BlockMut {
+                let mut block = BlockMut {
                     logs: &mut weights.logs[0],
                     reached: &mut weights.reached[0],
                     sum: &mut weights.sums[0],
                 };
-                weigh(vectors, &before, &predicted, misfit, present, block);
+                weigh(vectors, &before, &predicted, misfit, present, &mut block);
                 let (mut sum, mut squares) = (0.0, 0.0);
                 for i in 0..LANES {
                     if i < present {
@@ -314,12 +320,12 @@ mod tests {
         let mut weights = Weights::new(LANES);
         let misfit = Misfit { values: &[], inverse_std: 1.0, constant: 0.0 };
         let mut weigh_all = |before: &Lanes| {
-            let block = BlockMut {
+            let mut block = BlockMut {
                 logs: &mut weights.logs[0],
                 reached: &mut weights.reached[0],
                 sum: &mut weights.sums[0],
             };
-            weigh(Vectors::widest(), before, &[], misfit, LANES, block);
+            weigh(Vectors::widest(), before, &[], misfit, LANES, &mut block);
             weights.total()
         };
         assert!((weigh_all(&before).unwrap().log_sum - 63f64.ln()).abs() < 1e-14);

@@ -43,11 +43,6 @@ impl Ensemble {
         &self.lanes
     }
 
-    /// The vectors of all blocks in parallel.
-    pub fn par_lanes(&self) -> rayon::slice::Iter<'_, Lanes> {
-        self.lanes.par_iter()
-    }
-
     /// The blocks, each D vectors of [`LANES`] members.
     pub fn blocks(&self) -> std::slice::ChunksExact<'_, Lanes> {
         self.lanes.chunks_exact(self.state_dim)

@@ -1,6 +1,6 @@
 //! Box–Muller in polynomials, so that loops over many draws vectorise.
 //!
-//! ln, sin and cos are taken of 24-bit integers: exponent and quadrant come out exactly, and short series do the rest.
+//! ln, sin and cos are taken of 24-bit integers: exponent and quadrant come out exactly, and short polynomials do the rest.
 //! Exactness: within 1e-14 (f64) and 1e-6 (f32) of [`super::normals`] in f64. There is no fused multiply-add, so the
 //! bits are the same on every instruction set.
 
@@ -148,7 +148,7 @@ macro_rules! normal {
     ) => {
         #[allow(clippy::inline_always)] // the loop around them vectorises only if they are inlined
         impl Normal for $t {
-            /// v = 2ᵏ m, √½ ≤ m < √2, ln m = 2 artanh(s), s = (m − 1)/(m + 1), by its series.
+            /// v = 2ᵏ m, √½ ≤ m < √2, ln m = 2 artanh(s), s = (m − 1)/(m + 1), z = s².
             #[inline(always)]
             fn ln_fraction(v: u32) -> Self {
                 let bits = (v as i32 as $t).to_bits();
@@ -163,7 +163,7 @@ macro_rules! normal {
                 exponent * std::$t::consts::LN_2 + 2.0 * (s + s * (z * horner!(z $(, $artanh)*)))
             }
 
-            /// The quadrant by integers, exactly, then Taylor's series on [−π/4, π/4].
+            /// The quadrant by integers, exactly, then polynomials of z = x² on [−π/4, π/4].
             #[inline(always)]
             fn cos_sin_turn(w: u32) -> (Self, Self) {
                 let quadrant = (w + (1 << 21)) >> 22;
@@ -198,26 +198,28 @@ macro_rules! normal {
     };
 }
 
+// The polynomials in z interpolate (artanh(s)/s − 1)/z, (sin(x)/x − 1)/z and (cos(x) − 1)/z at Chebyshev's nodes of
+// [0, ((√2 − 1)/(√2 + 1))²] and [0, (π/4)²]; what they add to the rounding is below 2e-17 in f64 and 2e-8 in f32.
 normal!(
     f32, u32, fill fill_f32, sqrt_half 0x3F35_04F3, mantissa 23,
-    artanh [1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0],
-    sin [1.0 / 362_880.0, -1.0 / 5_040.0, 1.0 / 120.0, -1.0 / 6.0],
-    cos [-1.0 / 3_628_800.0, 1.0 / 40_320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5]
+    artanh [0.147_900_27, 0.199_943_89, 0.333_333_43],
+    sin [-0.000_195_878_66, 0.008_332_748, -0.166_666_64],
+    cos [2.446_375_4e-5, -0.001_388_758_9, 0.041_666_65, -0.5]
 );
 
 normal!(
     f64, u64, fill fill_f64, sqrt_half 0x3FE6_A09E_667F_3BCD, mantissa 52,
     artanh [
-        1.0 / 21.0, 1.0 / 19.0, 1.0 / 17.0, 1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0,
-        1.0 / 3.0
+        0.073_082_927_124_443_11, 0.076_658_553_091_053_86, 0.090_914_447_278_374_74, 0.111_111_055_651_299_39,
+        0.142_857_143_130_016_35, 0.199_999_999_999_497_22, 0.333_333_333_333_333_5
     ],
     sin [
-        -1.0 / 1_307_674_368_000.0, 1.0 / 6_227_020_800.0, -1.0 / 39_916_800.0, 1.0 / 362_880.0, -1.0 / 5_040.0,
-        1.0 / 120.0, -1.0 / 6.0
+        1.591_811_526_326_597_4e-10, -2.505_113_165_023_518e-8, 2.755_731_610_161_787_4e-6,
+        -0.000_198_412_698_367_567_74, 0.008_333_333_333_330_948, -0.166_666_666_666_666_66
     ],
     cos [
-        1.0 / 20_922_789_888_000.0, -1.0 / 87_178_291_200.0, 1.0 / 479_001_600.0, -1.0 / 3_628_800.0,
-        1.0 / 40_320.0, -1.0 / 720.0, 1.0 / 24.0, -0.5
+        -1.136_798_842_329_498_7e-11, 2.087_588_656_448_267_2e-9, -2.755_731_556_524_682e-7,
+        2.480_158_729_369_030_5e-5, -0.001_388_888_888_888_077, 0.041_666_666_666_666_64, -0.5
     ]
 );
 
