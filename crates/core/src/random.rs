@@ -63,10 +63,7 @@ impl Stream {
     #[inline(always)]
     #[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
     pub fn words_of_rows<const N: usize>(&self, step: u32, first_row: u32, block: u32) -> [[u32; N]; 4] {
-        let mut rows = [0; N];
-        for i in 0..N {
-            rows[i] = first_row.wrapping_add(i as u32);
-        }
+        let rows = std::array::from_fn(|i| first_row.wrapping_add(i as u32));
         philox::philox_lanes(&[block; N], &rows, (step, self.id), self.key())
     }
 

@@ -35,7 +35,8 @@ impl Observations {
         if !(noise_std > 0.0 && noise_std.is_finite()) {
             return bad(format!("`noise_std` must be positive and finite, but it is {noise_std}"));
         }
-        let values = values.as_standard_layout().into_owned();
+        let values =
+            if values.is_standard_layout() { values } else { values.as_standard_layout().into_owned() };
         Ok(Self { steps, values, noise_std })
     }
 

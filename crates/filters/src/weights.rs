@@ -189,8 +189,8 @@ fn accumulate(x: &mut Lanes) {
     }
     let mut before = 0.0;
     for run in runs {
-        for k in 0..PARTIALS {
-            run[k] += before;
+        for x in &mut *run {
+            *x += before;
         }
         before = run[PARTIALS - 1];
     }
