@@ -146,8 +146,8 @@ macro_rules! normal {
         $t:ident, $bits:ident, fill $fill:ident, sqrt_half $sqrt_half:literal, mantissa $mantissa:literal,
         artanh [$($artanh:expr),*], sin [$($sin:expr),*], cos [$($cos:expr),*]
     ) => {
-        // The loop around them vectorises only if they are inlined; i32 as f64 is lossless in one of the two instances.
-        #[allow(clippy::inline_always, clippy::cast_lossless)]
+        #[allow(clippy::inline_always)] // the loop around them vectorises only if they are inlined
+        #[allow(clippy::cast_lossless)] // i32 as f64 in one of the two instances
         impl Normal for $t {
             /// v = 2ᵏ m, √½ ≤ m < √2, ln m = 2 artanh(s), s = (m − 1)/(m + 1), z = s².
             #[inline(always)]
