@@ -1,11 +1,13 @@
 //! Host arrays, counter-based random streams, small dense linear algebra.
 
-// ndarray's `s!`, used in tests, carries an `allow(unsafe_code)` that `forbid` refuses.
-#![cfg_attr(not(test), forbid(unsafe_code))]
+// `widest_vectors!` calls functions compiled for instruction sets found at run time: nothing else is unsafe.
+#![deny(unsafe_code)]
 
 pub mod linalg;
 pub mod random;
 mod real;
+mod vector;
 
 pub use random::Stream;
 pub use real::Real;
+pub use vector::Vectors;

@@ -7,24 +7,14 @@
 //!
 //! Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", with its known answers.
 
-use crate::Real;
+use crate::{Real, Vectors};
 
-const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+pub mod normal;
+pub mod philox;
+mod sequence;
 
-/// Philox4x32 with ten rounds.
-#[inline]
-pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let mut c = counter;
-    let mut k = key;
-    for _ in 0..10 {
-        let p0 = u64::from(MULTIPLIER[0]) * u64::from(c[0]);
-        let p1 = u64::from(MULTIPLIER[1]) * u64::from(c[2]);
-        c = [(p1 >> 32) as u32 ^ c[1] ^ k[0], p1 as u32, (p0 >> 32) as u32 ^ c[3] ^ k[1], p0 as u32];
-        k = [k[0].wrapping_add(WEYL[0]), k[1].wrapping_add(WEYL[1])];
-    }
-    c
-}
+pub use philox::philox4x32_10;
+pub use sequence::Sequence;
 
 /// Uniform on [0, 1) with 24 bits: (x ≫ 8)·2⁻²⁴, exact in f32 on every device.
 #[inline]
@@ -64,7 +54,22 @@ impl Stream {
     /// The four words of one block.
     #[inline]
     pub fn words(&self, step: u32, row: u32, block: u32) -> [u32; 4] {
-        philox4x32_10([block, row, step, self.id], [self.seed as u32, (self.seed >> 32) as u32])
+        philox4x32_10([block, row, step, self.id], self.key())
+    }
+
+    /// The words of one block of the rows `first_row` … `first_row + N − 1`, side by side.
+    ///
+    /// Shapes: result [4, N].
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
+    pub fn words_of_rows<const N: usize>(&self, step: u32, first_row: u32, block: u32) -> [[u32; N]; 4] {
+        let rows = std::array::from_fn(|i| first_row.wrapping_add(i as u32));
+        philox::philox_lanes(&[block; N], &rows, (step, self.id), self.key())
+    }
+
+    #[inline]
+    fn key(&self) -> [u32; 2] {
+        [self.seed as u32, (self.seed >> 32) as u32]
     }
 
     /// Four standard normals of one block.
@@ -75,14 +80,25 @@ impl Stream {
 
     /// Fills rows `first_row`, `first_row + 1`, … of `row_len` standard normals each.
     ///
+    /// These are the numbers of [`normals`] to rounding (1e-14 in f64, 1e-6 in f32), of vectorised polynomials: the same
+    /// bits on every instruction set.
+    ///
     /// Panics: `out` is not a whole number of rows.
     pub fn fill_normal<T: Real>(&self, step: u32, first_row: u32, row_len: usize, out: &mut [T]) {
-        self.fill(step, first_row, row_len, out, normals);
+        if row_len > 0 {
+            assert_whole_rows(row_len, out);
+            T::fill(Vectors::widest(), self, step, first_row, row_len, out);
+        }
     }
 
     /// Fills rows of uniforms on [0, 1), as [`Stream::fill_normal`].
     pub fn fill_uniform<T: Real>(&self, step: u32, first_row: u32, row_len: usize, out: &mut [T]) {
         self.fill(step, first_row, row_len, out, |w| w.map(uniform));
+    }
+
+    /// The plain twin of [`Stream::fill_normal`]: block by block, by the library's ln, sin and cos.
+    pub fn fill_normal_plainly<T: Real>(&self, step: u32, first_row: u32, row_len: usize, out: &mut [T]) {
+        self.fill(step, first_row, row_len, out, normals);
     }
 
     fn fill<T: Real>(
@@ -96,10 +112,10 @@ impl Stream {
         if row_len == 0 {
             return;
         }
-        assert!(out.len().is_multiple_of(row_len), "{} numbers are not whole rows of {row_len}", out.len());
+        assert_whole_rows(row_len, out);
         for (r, row) in out.chunks_exact_mut(row_len).enumerate() {
             for (b, block) in row.chunks_mut(4).enumerate() {
-                let values = draw(self.words(step, first_row + r as u32, b as u32));
+                let values = draw(self.words(step, first_row.wrapping_add(r as u32), b as u32));
                 block.copy_from_slice(&values[..block.len()]);
             }
         }
@@ -107,89 +123,18 @@ impl Stream {
 
     /// Draws one after another, for host code that needs a generator: initial laws, shuffles.
     pub fn sequence(&self, step: u32, row: u32) -> Sequence {
-        Sequence { stream: *self, step, row, block: 0, words: [0; 4], used: 4, spare: None }
+        Sequence::new(*self, step, row)
     }
 }
 
-/// Successive draws of one (stream, step, row).
-#[derive(Clone, Debug)]
-pub struct Sequence {
-    stream: Stream,
-    step: u32,
-    row: u32,
-    block: u32,
-    words: [u32; 4],
-    used: usize,
-    spare: Option<f64>,
-}
-
-impl Sequence {
-    /// The next 32 random bits.
-    pub fn word(&mut self) -> u32 {
-        if self.used == 4 {
-            self.words = self.stream.words(self.step, self.row, self.block);
-            self.block = self.block.checked_add(1).expect("fewer than 2³⁴ draws from one sequence");
-            self.used = 0;
-        }
-        self.used += 1;
-        self.words[self.used - 1]
-    }
-
-    /// Uniform on [0, 1) with 53 bits.
-    pub fn uniform(&mut self) -> f64 {
-        let (a, b) = (u64::from(self.word()), u64::from(self.word()));
-        ((a << 21) ^ (b >> 11)) as f64 * (1.0 / 9_007_199_254_740_992.0)
-    }
-
-    /// Standard normal.
-    pub fn normal(&mut self) -> f64 {
-        if let Some(z) = self.spare.take() {
-            return z;
-        }
-        let (u, v) = (1.0 - self.uniform(), self.uniform());
-        let (r, angle) = ((-2.0 * u.ln()).sqrt(), std::f64::consts::TAU * v);
-        self.spare = Some(r * angle.sin());
-        r * angle.cos()
-    }
-
-    /// Uniform integer in 0 … n − 1, without bias (Lemire's multiply and reject).
-    ///
-    /// Panics: `n` is zero.
-    pub fn below(&mut self, n: u32) -> u32 {
-        assert!(n > 0, "an integer below 0 does not exist");
-        let threshold = n.wrapping_neg() % n;
-        loop {
-            let product = u64::from(self.word()) * u64::from(n);
-            if product as u32 >= threshold {
-                return (product >> 32) as u32;
-            }
-        }
-    }
-
-    /// Fisher–Yates.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i as u32 + 1) as usize);
-        }
-    }
+#[track_caller]
+fn assert_whole_rows<T>(row_len: usize, out: &[T]) {
+    assert!(out.len().is_multiple_of(row_len), "{} numbers are not whole rows of {row_len}", out.len());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn philox_known_answers() {
-        assert_eq!(philox4x32_10([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(
-            philox4x32_10([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        );
-        assert_eq!(
-            philox4x32_10([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
-    }
 
     #[test]
     fn rows_do_not_depend_on_the_split() {
@@ -223,22 +168,5 @@ mod tests {
         assert!(u.iter().all(|&u| (0.0..1.0).contains(&u)));
         let mean = u.iter().sum::<f32>() / u.len() as f32;
         assert!((mean - 0.5).abs() < 5.0 * (1.0 / 12f32).sqrt() / 256.0);
-    }
-
-    #[test]
-    fn below_is_uniform_and_shuffle_a_permutation() {
-        let mut sequence = Stream::new(3, 9).sequence(0, 0);
-        let mut counts = [0u32; 7];
-        for _ in 0..70_000 {
-            counts[sequence.below(7) as usize] += 1;
-        }
-        // χ² with 6 degrees of freedom: 30 is beyond the 1 − 4e-5 quantile.
-        let chi2: f64 = counts.iter().map(|&c| (f64::from(c) - 10_000.0).powi(2) / 10_000.0).sum();
-        assert!(chi2 < 30.0, "χ² = {chi2}");
-        let mut items: Vec<usize> = (0..100).collect();
-        sequence.shuffle(&mut items);
-        let mut sorted = items.clone();
-        sorted.sort_unstable();
-        assert!(items != sorted && sorted == (0..100).collect::<Vec<_>>());
     }
 }

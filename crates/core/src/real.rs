@@ -1,5 +1,6 @@
 //! The two floating-point types that every reference implementation is generic over.
 
+use crate::random::normal::Normal;
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -23,6 +24,7 @@ pub trait Real:
     + SubAssign
     + MulAssign
     + DivAssign
+    + Normal
     + 'static
 {
     /// 0.

@@ -9,6 +9,7 @@
 //! problems".
 
 use ndarray::ArrayRef2;
+use sda_core::Vectors;
 
 use crate::assignment::scan::{cheapest_two, relax};
 
@@ -40,7 +41,14 @@ pub fn assign(costs: &ArrayRef2<f64>) -> Assignment {
     if n == 0 {
         return Assignment { columns: vec![], cost: 0.0, row_prices: vec![], column_prices: vec![] };
     }
-    let mut solver = Solver { n, costs, v: vec![0.0; n], column_of: vec![NONE; n], row_of: vec![NONE; n] };
+    let mut solver = Solver {
+        vectors: Vectors::widest(),
+        n,
+        costs,
+        v: vec![0.0; n],
+        column_of: vec![NONE; n],
+        row_of: vec![NONE; n],
+    };
     solver.reduce_columns();
     let mut free: Vec<usize> = (0..n).filter(|&i| solver.column_of[i] == NONE).collect();
     for _ in 0..2 {
@@ -53,6 +61,7 @@ pub fn assign(costs: &ArrayRef2<f64>) -> Assignment {
 const NONE: usize = usize::MAX;
 
 struct Solver<'a> {
+    vectors: Vectors,
     n: usize,
     costs: &'a [f64],
     /// Prices of columns.
@@ -88,7 +97,7 @@ impl Solver<'_> {
             }
         }
         for i in (0..self.n).filter(|&i| wins[i] == 1 && self.n > 1) {
-            let best = cheapest_two(self.row(i), &self.v);
+            let best = cheapest_two(self.vectors, self.row(i), &self.v);
             let j = self.column_of[i];
             self.v[j] -= if best.first == j { best.second_cost } else { best.first_cost };
         }
@@ -107,7 +116,7 @@ impl Solver<'_> {
                 continue;
             }
             budget -= 1;
-            let best = cheapest_two(self.row(i), &self.v);
+            let best = cheapest_two(self.vectors, self.row(i), &self.v);
             let lowered = self.v[best.first] - (best.second_cost - best.first_cost);
             let lowers = lowered < self.v[best.first];
             let mut j = best.first;
@@ -138,7 +147,8 @@ impl Solver<'_> {
             // A scanned column's price is −∞ here, so that no path reaches it again.
             open_price.copy_from_slice(&self.v);
             scanned.clear();
-            let mut nearest = relax(self.row(start), &open_price, 0.0, start, &mut distance, &mut parent);
+            let mut nearest =
+                relax(self.vectors, self.row(start), &open_price, 0.0, start, &mut distance, &mut parent);
             let (end, length) = loop {
                 let (j, length) = nearest;
                 if self.row_of[j] == NONE {
@@ -148,7 +158,7 @@ impl Solver<'_> {
                 scanned.push((j, length));
                 let shift = self.costs[i * self.n + j] - self.v[j] - length;
                 (open_price[j], distance[j]) = (f64::NEG_INFINITY, f64::INFINITY);
-                nearest = relax(self.row(i), &open_price, shift, i, &mut distance, &mut parent);
+                nearest = relax(self.vectors, self.row(i), &open_price, shift, i, &mut distance, &mut parent);
             };
             for &(j, distance) in &scanned {
                 self.v[j] += distance - length;

@@ -2,14 +2,14 @@
 
 use ndarray::{Array2, ArrayRef, ArrayRef2, Dimension};
 use rayon::prelude::*;
+use sda_core::{Vectors, widest_vectors};
 
 use crate::error::EvaluationError;
-use crate::vector::widest_vectors;
 
-/// Partial sums that one distance is accumulated in, so that the loop vectorises.
-const PARTIALS: usize = 8;
+/// Samples of the second set side by side, so that the loop over them vectorises and no sum is taken across lanes.
+const COLUMNS: usize = 16;
 
-/// Samples of the first set that each of the second is compared with at once.
+/// Samples of the first set that those are compared with at once.
 const ROWS: usize = 4;
 
 /// ‖x_i − y_j‖², by differences: exact zeros for equal samples, no cancellation.
@@ -29,63 +29,64 @@ pub fn squared_distances(x: &ArrayRef2<f64>, y: &ArrayRef2<f64>) -> Array2<f64> 
     if n == 0 || m == 0 || d == 0 {
         return out;
     }
-    let (x, y) = (x.as_standard_layout(), y.as_standard_layout());
+    let x = x.as_standard_layout();
     let x = x.as_slice().expect("standard layout is contiguous");
-    let y = y.as_slice().expect("standard layout is contiguous");
+    let y = side_by_side(y);
     let out_rows = out.as_slice_mut().expect("a fresh array is contiguous").par_chunks_mut(ROWS * m);
+    let vectors = Vectors::widest();
     out_rows.zip(x.par_chunks(ROWS * d)).for_each(|(out, x)| {
         if x.len() == ROWS * d {
-            distances_of_rows(x, y, d, out);
+            distances_of_rows(vectors, x, &y, d, out);
         } else {
             for (out, x) in out.chunks_exact_mut(m).zip(x.chunks_exact(d)) {
-                distances_of_row(x, y, d, out);
+                distances_of_row(vectors, x, &y, d, out);
             }
         }
     });
     out
 }
 
-widest_vectors! {
-    fn distances_of_rows(x: &[f64], y: &[f64], d: usize, out: &mut [f64]) -> () = distances_body::<ROWS>
+/// Samples [M, D] in blocks of [`COLUMNS`], filled up with zeros [M/COLUMNS blocks, D, COLUMNS].
+fn side_by_side(y: &ArrayRef2<f64>) -> Vec<[f64; COLUMNS]> {
+    let (m, d) = y.dim();
+    let mut out = vec![[0.0; COLUMNS]; m.div_ceil(COLUMNS) * d];
+    for (j, y) in y.outer_iter().enumerate() {
+        for (lanes, &y) in out[j / COLUMNS * d..][..d].iter_mut().zip(y) {
+            lanes[j % COLUMNS] = y;
+        }
+    }
+    out
 }
 
 widest_vectors! {
-    fn distances_of_row(x: &[f64], y: &[f64], d: usize, out: &mut [f64]) -> () = distances_body::<1>
+    fn distances_of_rows(x: &[f64], y: &[[f64; COLUMNS]], d: usize, out: &mut [f64]) -> () = distances_body::<ROWS>
 }
 
-/// From N rows to all, so that the rows of `y` are read once for N of `x`.
+widest_vectors! {
+    fn distances_of_row(x: &[f64], y: &[[f64; COLUMNS]], d: usize, out: &mut [f64]) -> () = distances_body::<1>
+}
+
+/// From N rows to all, each distance one sum in the order of the components.
 #[inline(always)]
 #[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
-fn distances_body<const N: usize>(x: &[f64], y: &[f64], d: usize, out: &mut [f64]) {
-    let x: [&[f64]; N] = std::array::from_fn(|r| &x[r * d..(r + 1) * d]);
-    let m = y.len() / d;
-    for (j, y) in y.chunks_exact(d).enumerate() {
-        let distances = distances_to_one(x, y);
-        for r in 0..N {
-            out[r * m + j] = distances[r];
-        }
-    }
-}
-
-/// ‖x_r − y‖² in [`PARTIALS`] partial sums and a rest; the same sums at any N.
-#[inline(always)]
-#[allow(clippy::inline_always)] // as above
-fn distances_to_one<const N: usize>(x: [&[f64]; N], y: &[f64]) -> [f64; N] {
-    let mut sums = [[0.0; PARTIALS]; N];
-    let (chunks, rest) = y.as_chunks::<PARTIALS>();
-    let x = x.map(|x| x.as_chunks::<PARTIALS>());
-    for (b, y) in chunks.iter().enumerate() {
-        for r in 0..N {
-            let x = &x[r].0[b];
-            for k in 0..PARTIALS {
-                sums[r][k] += (x[k] - y[k]) * (x[k] - y[k]);
+fn distances_body<const N: usize>(x: &[f64], y: &[[f64; COLUMNS]], d: usize, out: &mut [f64]) {
+    let m = out.len() / N;
+    for (block, y) in y.chunks_exact(d).enumerate() {
+        let mut sums = [[0.0; COLUMNS]; N];
+        for (c, y) in y.iter().enumerate() {
+            for r in 0..N {
+                let x = x[r * d + c];
+                for k in 0..COLUMNS {
+                    sums[r][k] += (x - y[k]) * (x - y[k]);
+                }
             }
         }
+        let first = block * COLUMNS;
+        let present = COLUMNS.min(m - first);
+        for r in 0..N {
+            out[r * m + first..][..present].copy_from_slice(&sums[r][..present]);
+        }
     }
-    std::array::from_fn(|r| {
-        let rest: f64 = x[r].1.iter().zip(rest).map(|(x, y)| (x - y) * (x - y)).sum();
-        sums[r].iter().sum::<f64>() + rest
-    })
 }
 
 /// Samples [N, …] as rows [N, D].
@@ -117,7 +118,9 @@ mod tests {
 
     #[test]
     fn distances_at_awkward_shapes() {
-        for (n, m, d) in [(1, 1, 1), (3, 5, 7), (2, 4, 8), (5, 13, 17), (0, 3, 2), (2, 3, 0)] {
+        for (n, m, d) in
+            [(1, 1, 1), (3, 5, 7), (2, 4, 8), (5, 13, 17), (4, 16, 5), (9, 33, 4), (0, 3, 2), (2, 3, 0)]
+        {
             let draw = |id: u32, rows: usize| {
                 let mut a = Array2::<f64>::zeros((rows, d));
                 Stream::new(0, id).fill_normal(0, 0, d, a.as_slice_mut().unwrap());

@@ -1,5 +1,6 @@
 //! Exact W1, MMD, log densities, summaries of samples.
 
+// `widest_vectors!` calls functions compiled for instruction sets found at run time: nothing else is unsafe.
 #![deny(unsafe_code)]
 
 mod assignment;
@@ -9,7 +10,6 @@ mod error;
 mod mmd;
 mod quantile;
 mod summary;
-mod vector;
 mod wasserstein;
 
 pub use assignment::{Assignment, assign};

@@ -6,13 +6,13 @@
 
 use ndarray::Array3;
 use rayon::prelude::*;
-use sda_systems::{Ensemble, LANES, Lanes, System};
+use sda_core::{Vectors, widest_vectors};
+use sda_systems::{LANES, Lanes, System};
 
 use crate::error::FilterError;
-use crate::particle::{BACKWARD, ParticleHistory};
-
-/// Log weights further below the greatest than this add less than rounding to 2³² particles' sum.
-const NEGLIGIBLE: f64 = 60.0;
+use crate::history::ParticleHistory;
+use crate::particle::BACKWARD;
+use crate::weights::{exp_below, greatest, total};
 
 impl ParticleHistory {
     /// Trajectories simulated backward through the filter's particles; costs samples × N densities per step.
@@ -26,14 +26,12 @@ impl ParticleHistory {
         let mut out = Array3::zeros((samples, l, d));
         self.store(l - 1, &particles, &mut out);
         for step in (0..l - 1).rev() {
-            let kernel =
-                BackwardKernel::new(system, std, &self.states[step], self.log_weights[step].as_deref());
-            let (next, stream) = (&self.states[step + 1], self.stream);
+            let kernel = BackwardKernel::new(system, std, self, step);
             particles.par_iter_mut().enumerate().for_each_init(
-                || (vec![0.0; d], vec![[0.0; LANES]; kernel.log_weights.len()]),
+                || (vec![0.0; d], Scratch::new(kernel.log_weights.len())),
                 |(state, scratch), (row, particle)| {
-                    next.copy_state(*particle as usize, state);
-                    let u = stream.sequence(BACKWARD + step as u32, row as u32).uniform();
+                    self.copy_state(step + 1, *particle as usize, state);
+                    let u = self.stream.sequence(BACKWARD + step as u32, row as u32).uniform();
                     *particle = kernel.draw(state, u, scratch);
                 },
             );
@@ -43,28 +41,44 @@ impl ParticleHistory {
     }
 
     fn store(&self, step: usize, particles: &[u32], out: &mut Array3<f64>) {
-        for (row, &particle) in particles.iter().enumerate() {
-            for c in 0..out.dim().2 {
-                out[[row, step, c]] = self.states[step].get(particle as usize, c);
-            }
+        let (l, d) = (self.steps(), self.state_dim());
+        let values = out.as_slice_mut().expect("a fresh array is contiguous");
+        for (path, &particle) in values.chunks_exact_mut(l * d).zip(particles) {
+            self.copy_state(step, particle as usize, &mut path[step * d..(step + 1) * d]);
         }
     }
 }
 
 /// w^j p(· | x^j) over one step's particles, ready to be evaluated at many states.
 struct BackwardKernel {
-    /// m(x^j) / std.
-    scaled_means: Ensemble,
+    /// m(x^j) / std [blocks, D, LANES].
+    scaled_means: Vec<Lanes>,
     inverse_std: Vec<f64>,
-    /// −∞ on spare lanes.
+    /// −∞ on spare lanes [blocks, LANES].
     log_weights: Vec<Lanes>,
 }
 
+/// The weights of one draw.
+struct Scratch {
+    /// Over the block's greatest [blocks, LANES].
+    weights: Vec<Lanes>,
+    /// The blocks' greatest log weights, then those weights over the greatest of all [blocks].
+    greatest: Vec<f64>,
+    /// The blocks' sums [blocks].
+    sums: Vec<f64>,
+}
+
+impl Scratch {
+    fn new(blocks: usize) -> Self {
+        Self { weights: vec![[0.0; LANES]; blocks], greatest: vec![0.0; blocks], sums: vec![0.0; blocks] }
+    }
+}
+
 impl BackwardKernel {
-    fn new(system: &dyn System, std: &[f64], states: &Ensemble, log_weights: Option<&[f64]>) -> Self {
+    fn new(system: &dyn System, std: &[f64], history: &ParticleHistory, step: usize) -> Self {
         let inverse_std: Vec<f64> = std.iter().map(|s| 1.0 / s).collect();
-        let mut scaled_means = states.clone();
-        scaled_means.par_blocks_mut().for_each_init(Vec::new, |scratch, block| {
+        let mut scaled_means = history.states(step).to_vec();
+        scaled_means.par_chunks_exact_mut(system.state_dim()).for_each_init(Vec::new, |scratch, block| {
             system.advance(block, scratch);
             for (lanes, inverse) in block.iter_mut().zip(&inverse_std) {
                 for x in lanes {
@@ -72,54 +86,81 @@ impl BackwardKernel {
                 }
             }
         });
-        let n = states.members();
-        let mut lanes = vec![[f64::NEG_INFINITY; LANES]; n.div_ceil(LANES)];
-        match log_weights {
-            None => lanes.as_flattened_mut()[..n].fill(0.0),
-            Some(log_weights) => lanes.as_flattened_mut()[..n].copy_from_slice(log_weights),
-        }
-        Self { scaled_means, inverse_std, log_weights: lanes }
+        let log_weights = match history.log_weights(step) {
+            Some((logs, _)) => logs.to_vec(),
+            None => {
+                let n = history.members();
+                let mut lanes = vec![[f64::NEG_INFINITY; LANES]; n.div_ceil(LANES)];
+                lanes.as_flattened_mut()[..n].fill(0.0);
+                lanes
+            }
+        };
+        Self { scaled_means, inverse_std, log_weights }
     }
 
-    /// The particle at quantile `u` of the backward weights of `next`.
+    /// The particle at quantile `u` of the backward weights of `next`, which is scaled here.
     ///
-    /// Shapes: `next` [D], `scratch` [N/LANES, LANES].
-    fn draw(&self, next: &[f64], u: f64, scratch: &mut [Lanes]) -> u32 {
-        let greatest = self.log_densities(next, scratch);
-        let mut total = 0.0;
-        for w in scratch.as_flattened_mut() {
-            *w = if *w > greatest - NEGLIGIBLE { (*w - greatest).exp() } else { 0.0 };
-            total += *w;
+    /// Shapes: `next` [D].
+    fn draw(&self, next: &mut [f64], u: f64, scratch: &mut Scratch) -> u32 {
+        next.iter_mut().zip(&self.inverse_std).for_each(|(x, inverse)| *x *= inverse);
+        densities(Vectors::widest(), next, &self.scaled_means, &self.log_weights, scratch);
+        let top = scratch.greatest.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for (scale, sum) in scratch.greatest.iter_mut().zip(&mut scratch.sums) {
+            *scale = (*scale - top).exp();
+            *sum *= *scale;
         }
-        let target = u * total;
-        let (mut reached, mut last) = (0.0, 0);
-        for (j, &w) in scratch.as_flattened().iter().enumerate().filter(|(_, w)| **w > 0.0) {
-            last = j;
-            reached += w;
+        scratch.locate(u * scratch.sums.iter().sum::<f64>())
+    }
+}
+
+impl Scratch {
+    /// The particle in whose share of the cumulated weights `target` lies; the last with a weight if rounding misses it.
+    fn locate(&self, target: f64) -> u32 {
+        let (mut before, mut block) = (0.0, 0);
+        for (b, &sum) in self.sums.iter().enumerate().filter(|(_, sum)| **sum > 0.0) {
+            block = b;
+            if before + sum > target {
+                break;
+            }
+            before += sum;
+        }
+        let (mut reached, mut last) = (before, 0);
+        for (i, &w) in self.weights[block].iter().enumerate().filter(|(_, w)| **w > 0.0) {
+            last = i;
+            reached += w * self.greatest[block];
             if reached > target {
                 break;
             }
         }
-        last as u32
+        (block * LANES + last) as u32
     }
+}
 
-    /// Fills log w^j p(next | x^j) up to a constant and returns the greatest.
-    fn log_densities(&self, next: &[f64], scratch: &mut [Lanes]) -> f64 {
-        let mut greatest = [f64::NEG_INFINITY; LANES];
-        for ((out, log_weights), means) in
-            scratch.iter_mut().zip(&self.log_weights).zip(self.scaled_means.blocks())
-        {
-            *out = *log_weights;
-            for ((x, inverse), mean) in next.iter().zip(&self.inverse_std).zip(means) {
-                let x = x * inverse;
-                for i in 0..LANES {
-                    out[i] -= 0.5 * (x - mean[i]) * (x - mean[i]);
-                }
-            }
+widest_vectors! {
+    /// w^j p(next | x^j) over each block's greatest, that one's logarithm, and the block's sum.
+    ///
+    /// Shapes: `next` [D], over std; `means` [blocks, D, LANES], `log_weights` [blocks, LANES].
+    fn densities(next: &[f64], means: &[Lanes], log_weights: &[Lanes], out: &mut Scratch) -> () = densities_body
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
+fn densities_body(next: &[f64], means: &[Lanes], log_weights: &[Lanes], out: &mut Scratch) {
+    let blocks = log_weights.iter().zip(means.chunks_exact(next.len()));
+    let out = out.weights.iter_mut().zip(&mut out.greatest).zip(&mut out.sums);
+    for ((logs, means), ((weights, top), sum)) in blocks.zip(out) {
+        let mut logs = *logs;
+        for (x, mean) in next.iter().zip(means) {
             for i in 0..LANES {
-                greatest[i] = if out[i] > greatest[i] { out[i] } else { greatest[i] };
+                logs[i] -= 0.5 * (x - mean[i]) * (x - mean[i]);
             }
         }
-        greatest.into_iter().fold(f64::NEG_INFINITY, f64::max)
+        // A particle that diverged leads nowhere.
+        for log in &mut logs {
+            *log = if log.is_nan() { f64::NEG_INFINITY } else { *log };
+        }
+        *top = greatest(&logs);
+        *weights = exp_below(&logs, *top);
+        *sum = total(weights);
     }
 }

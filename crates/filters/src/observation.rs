@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2};
 use sda_systems::{LANES, Lanes, Normalisation};
 
 use crate::error::FilterError;
+use crate::weights::Misfit;
 
 /// y_k = A(x_{steps_k}) + N(0, noise_std² I): the same operator at each of K steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ impl Observations {
         if !(noise_std > 0.0 && noise_std.is_finite()) {
             return bad(format!("`noise_std` must be positive and finite, but it is {noise_std}"));
         }
+        let values =
+            if values.is_standard_layout() { values } else { values.as_standard_layout().into_owned() };
         Ok(Self { steps, values, noise_std })
     }
 
@@ -55,6 +58,17 @@ impl Observations {
     /// The row of `values` that belongs to a step, if it is observed.
     pub(crate) fn at(&self, step: usize) -> Option<usize> {
         self.steps.binary_search(&step).ok()
+    }
+
+    /// The Gaussian likelihood of the k-th row of `values`.
+    pub(crate) fn misfit(&self, k: usize) -> Misfit<'_> {
+        let p = self.values.ncols();
+        let values = self.values.as_slice().expect("standard layout is contiguous");
+        Misfit {
+            values: &values[k * p..(k + 1) * p],
+            inverse_std: self.noise_std.recip(),
+            constant: p as f64 * (self.noise_std.ln() + 0.5 * std::f64::consts::TAU.ln()),
+        }
     }
 
     /// Panics: the operator predicts another number of values (a programmer's error).

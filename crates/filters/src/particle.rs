@@ -2,13 +2,15 @@
 //!
 //! Source: Gordon, Salmond & Smith 1993, "Novel approach to nonlinear/non-Gaussian Bayesian state estimation".
 
-use rayon::prelude::*;
-use sda_core::Stream;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use sda_core::{Stream, Vectors};
 use sda_systems::{Ensemble, LANES, Lanes, System};
 
+use crate::ancestors::Resampling;
 use crate::error::FilterError;
+use crate::history::{Block, ParticleHistory};
 use crate::observation::{Observations, StateOperator};
-use crate::resampling::{effective_sample_size, systematic};
+use crate::weights::{Misfit, Weights, weigh};
 
 /// The stream's steps below this one are transitions; row is the particle.
 const LARGEST_STEP: u32 = 1 << 30;
@@ -18,9 +20,6 @@ const RESAMPLING: u32 = 1 << 30;
 pub(crate) const SELECTION: u32 = 1 << 31;
 /// Backward simulation of state t draws from this step + t; row is the sample.
 pub(crate) const BACKWARD: u32 = (1 << 31) + (1 << 30);
-/// Blocks that a thread takes at once.
-const MIN_BLOCKS: usize = 8;
-
 /// Settings of the bootstrap filter.
 ///
 /// Good values: 16384 particles, 64 burn-in transitions for Lorenz-63, resampling at every observation.
@@ -38,20 +37,29 @@ pub struct BootstrapFilter<'a> {
     pub stream: Stream,
 }
 
-/// Every particle of every step, with weights and ancestors: what samples of the posterior are drawn from.
-#[derive(Clone, Debug)]
-pub struct ParticleHistory {
-    /// Particles of each step as they arrived there, before resampling [L].
-    pub(crate) states: Vec<Ensemble>,
-    /// Normalised log weights at each step, its observation included; `None` is uniform [L].
-    pub(crate) log_weights: Vec<Option<Vec<f64>>>,
-    /// Of each step's particles, the index one step earlier; `None` is the same index [L].
-    pub(crate) ancestors: Vec<Option<Vec<u32>>>,
-    pub(crate) stream: Stream,
-    /// After weighting by each observation [K].
-    pub effective_sample_size: Vec<f64>,
-    /// log p(y), estimated; its exponential is unbiased.
-    pub log_evidence: f64,
+/// The particles that a step is made of.
+struct Generation {
+    states: Ensemble,
+    /// Not normalised, after the last observation.
+    weights: Weights,
+    /// Log weights less this are normalised; `None`: the weights count no longer, or not yet, and are uniform.
+    log_sum: Option<f64>,
+    /// The draw of the next step's particles; `None`: each goes on.
+    resampling: Option<Resampling>,
+}
+
+impl Generation {
+    fn new(particles: usize, state_dim: usize) -> Self {
+        let (states, weights) = (Ensemble::zeros(particles, state_dim), Weights::new(particles));
+        Self { states, weights, log_sum: None, resampling: None }
+    }
+}
+
+/// What is observed at one step.
+#[derive(Clone, Copy)]
+struct Likelihood<'a> {
+    operator: &'a dyn StateOperator,
+    misfit: Misfit<'a>,
 }
 
 impl BootstrapFilter<'_> {
@@ -67,44 +75,22 @@ impl BootstrapFilter<'_> {
     ) -> Result<ParticleHistory, FilterError> {
         self.check(steps)?;
         observations.check(steps, operator.observed_dim())?;
-        let mut history = ParticleHistory {
-            states: Vec::with_capacity(steps),
-            log_weights: Vec::with_capacity(steps),
-            ancestors: Vec::with_capacity(steps),
-            stream: self.stream,
-            effective_sample_size: Vec::with_capacity(observations.steps().len()),
-            log_evidence: 0.0,
-        };
-        let (mut log_weights, mut ancestors) = (None, None);
+        let (n, d, observed) = (self.particles, self.system.state_dim(), observations.steps().len());
+        let mut history = ParticleHistory::with_capacity(n, d, steps, observed, self.stream);
+        let (mut last, mut next) = (Generation::new(n, d), Generation::new(n, d));
+        let mut ancestors = vec![[0; LANES]; n.div_ceil(LANES)];
         for step in 0..steps {
-            let states = match history.states.last() {
-                None => self.draw_prior(),
-                Some(last) => self.propagate(last, ancestors.as_deref(), self.burn_in + step as u32),
-            };
-            let mut next_ancestors = None;
-            if let Some(k) = observations.at(step) {
-                let weighted = weight(&states, log_weights.as_deref(), observations, k, operator);
-                let (normalised, log_sum) = normalise(weighted, step)?;
-                history.log_evidence += log_sum;
-                let weights: Vec<f64> = normalised.iter().map(|w| w.exp()).collect();
-                let effective = effective_sample_size(&weights);
-                history.effective_sample_size.push(effective);
-                let resample = step + 1 < steps
-                    && (self.resample_below >= 1.0
-                        || effective < self.resample_below * self.particles as f64);
-                if resample {
-                    let u = self.stream.sequence(RESAMPLING + step as u32, 0).uniform();
-                    next_ancestors = Some(systematic(&weights, self.particles, u));
-                }
-                log_weights = Some(normalised);
+            let k = observations.at(step);
+            let likelihood = k.map(|k| Likelihood { operator, misfit: observations.misfit(k) });
+            self.generate(step, &last, likelihood, &mut next, &mut ancestors, &mut history);
+            if likelihood.is_some() {
+                self.sum_up(step, steps, &mut next, &mut history)?;
+            } else {
+                next.log_sum = last.log_sum.filter(|_| last.resampling.is_none());
+                next.resampling = None;
+                std::mem::swap(&mut next.weights, &mut last.weights);
             }
-            history.states.push(states);
-            history.log_weights.push(log_weights.clone());
-            history.ancestors.push(ancestors.take());
-            if next_ancestors.is_some() {
-                log_weights = None;
-            }
-            ancestors = next_ancestors;
+            std::mem::swap(&mut last, &mut next);
         }
         Ok(history)
     }
@@ -123,88 +109,107 @@ impl BootstrapFilter<'_> {
         Ok(())
     }
 
-    fn draw_prior(&self) -> Ensemble {
-        let mut states = Ensemble::zeros(self.particles, self.system.state_dim());
-        states.par_blocks_mut().with_min_len(MIN_BLOCKS).enumerate().for_each_init(
-            Vec::new,
-            |scratch, (b, block)| {
-                let first = (b * LANES) as u32;
-                self.system.draw_initial(&self.stream, 0, first, block);
-                for step in 1..=self.burn_in {
-                    self.system.draw_transition(&self.stream, step, first, block, scratch);
+    /// Makes the particles of a step from those of the last and weighs them, each block in one go.
+    fn generate(
+        &self,
+        step: usize,
+        last: &Generation,
+        likelihood: Option<Likelihood<'_>>,
+        next: &mut Generation,
+        ancestors: &mut [[u32; LANES]],
+        history: &mut ParticleHistory,
+    ) {
+        let Generation { states, weights, .. } = next;
+        let blocks = states.par_blocks_mut().zip(weights.par_blocks_mut()).zip(ancestors);
+        let blocks = blocks.map(|((states, weights), ancestors)| Block { states, weights, ancestors });
+        let kept = (last.resampling.is_some(), likelihood.is_some());
+        history.append(
+            kept,
+            blocks,
+            Default::default,
+            |(scratch, predicted): &mut (Vec<_>, Vec<_>), b, block| {
+                if step == 0 {
+                    self.draw_prior(b, block.states, scratch);
+                } else {
+                    self.propagate(step, b, last, block, scratch);
+                }
+                if let Some(Likelihood { operator, misfit }) = likelihood {
+                    predicted.resize(misfit.values.len(), [0.0; LANES]);
+                    operator.observe(block.states, predicted);
+                    let present = (self.particles - b * LANES).min(LANES);
+                    let before = self.before(b, last);
+                    weigh(Vectors::widest(), &before, predicted, misfit, present, &mut block.weights);
                 }
             },
         );
-        states
     }
 
-    /// The next states of the particles that `ancestors` names.
-    fn propagate(&self, last: &Ensemble, ancestors: Option<&[u32]>, stream_step: u32) -> Ensemble {
-        let mut states = last.clone();
-        states.par_blocks_mut().with_min_len(MIN_BLOCKS).enumerate().for_each_init(
-            Vec::new,
-            |scratch, (b, block)| {
-                if let Some(ancestors) = ancestors {
-                    gather(last, ancestors, b * LANES, block);
-                }
-                self.system.draw_transition(&self.stream, stream_step, (b * LANES) as u32, block, scratch);
-            },
-        );
-        states
-    }
-}
-
-/// Fills a block with the ancestors of the particles `first` …; spare lanes stay as they are.
-fn gather(from: &Ensemble, ancestors: &[u32], first: usize, block: &mut [Lanes]) {
-    for (i, &ancestor) in ancestors[first..].iter().take(LANES).enumerate() {
-        for (c, lanes) in block.iter_mut().enumerate() {
-            lanes[i] = from.get(ancestor as usize, c);
+    fn draw_prior(&self, b: usize, states: &mut [Lanes], scratch: &mut Vec<Lanes>) {
+        let first = (b * LANES) as u32;
+        self.system.draw_initial(&self.stream, 0, first, states);
+        for step in 1..=self.burn_in {
+            self.system.draw_transition(&self.stream, step, first, states, scratch);
         }
     }
+
+    /// The next states of a block's ancestors, of which there is a note where they were drawn.
+    fn propagate(
+        &self,
+        step: usize,
+        b: usize,
+        last: &Generation,
+        block: &mut Block<'_>,
+        scratch: &mut Vec<Lanes>,
+    ) {
+        let (from, d) = (last.states.lanes(), block.states.len());
+        if let Some(resampling) = &last.resampling {
+            resampling.parents(Vectors::widest(), &last.weights, b, block.ancestors);
+            gather(from, block.ancestors, block.states);
+        } else {
+            block.states.copy_from_slice(&from[b * d..(b + 1) * d]);
+        }
+        let stream_step = self.burn_in + step as u32;
+        self.system.draw_transition(&self.stream, stream_step, (b * LANES) as u32, block.states, scratch);
+    }
+
+    /// Normalised log weights of a block before it is observed.
+    fn before(&self, b: usize, last: &Generation) -> Lanes {
+        match last.log_sum.filter(|_| last.resampling.is_none()) {
+            None => [-(self.particles as f64).ln(); LANES],
+            Some(log_sum) => last.weights.logs[b].map(|log| log - log_sum),
+        }
+    }
+
+    /// Sums up the weights of a step and draws the ancestors of the next one if it is due.
+    fn sum_up(
+        &self,
+        step: usize,
+        steps: usize,
+        next: &mut Generation,
+        history: &mut ParticleHistory,
+    ) -> Result<(), FilterError> {
+        let collapsed = FilterError::Collapsed { step, particles: self.particles };
+        let total = next.weights.total().ok_or(collapsed)?;
+        let effective = total.effective_sample_size;
+        history.sum_up(&total);
+        next.log_sum = Some(total.log_sum);
+        let due = self.resample_below >= 1.0 || effective < self.resample_below * self.particles as f64;
+        next.resampling = (due && step + 1 < steps).then(|| {
+            let u = self.stream.sequence(RESAMPLING + step as u32, 0).uniform();
+            Resampling::new(self.particles, total, u)
+        });
+        Ok(())
+    }
 }
 
-/// Log weights times the likelihood of observation k, not normalised.
-fn weight(
-    states: &Ensemble,
-    before: Option<&[f64]>,
-    observations: &Observations,
-    k: usize,
-    operator: &dyn StateOperator,
-) -> Vec<f64> {
-    let n = states.members();
-    let y = observations.values().row(k);
-    let std = observations.noise_std();
-    let constant = y.len() as f64 * (std.ln() + 0.5 * std::f64::consts::TAU.ln());
-    let mut weights = vec![-(n as f64).ln(); n];
-    if let Some(before) = before {
-        weights.copy_from_slice(before);
+/// Fills a block with the states of its ancestors.
+fn gather(from: &[Lanes], ancestors: &[u32; LANES], states: &mut [Lanes]) {
+    let (d, from) = (states.len(), from.as_flattened());
+    let places = ancestors.map(|a| a as usize / LANES * (d * LANES) + a as usize % LANES);
+    for (c, lanes) in states.iter_mut().enumerate() {
+        let from = &from[c * LANES..];
+        for (x, &place) in lanes.iter_mut().zip(&places) {
+            *x = from[place];
+        }
     }
-    let blocks = states.par_blocks().with_min_len(MIN_BLOCKS);
-    weights.par_chunks_mut(LANES).with_min_len(MIN_BLOCKS).zip(blocks).for_each_init(
-        || vec![[0.0; LANES]; y.len()],
-        |predicted, (weights, block)| {
-            operator.observe(block, predicted);
-            for (i, weight) in weights.iter_mut().enumerate() {
-                let misfit: f64 = predicted.iter().zip(y).map(|(a, y)| ((y - a[i]) / std).powi(2)).sum();
-                let log = *weight - 0.5 * misfit - constant;
-                // A particle that diverged explains nothing.
-                *weight = if log.is_nan() { f64::NEG_INFINITY } else { log };
-            }
-        },
-    );
-    weights
-}
-
-/// Log weights less their log sum, and that log sum.
-fn normalise(mut log_weights: Vec<f64>, step: usize) -> Result<(Vec<f64>, f64), FilterError> {
-    let greatest = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if greatest == f64::NEG_INFINITY {
-        return Err(FilterError::Collapsed { step, particles: log_weights.len() });
-    }
-    let sum: f64 = log_weights.iter().map(|w| (w - greatest).exp()).sum();
-    let log_sum = greatest + sum.ln();
-    for w in &mut log_weights {
-        *w -= log_sum;
-    }
-    Ok((log_weights, log_sum))
 }

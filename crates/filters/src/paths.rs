@@ -1,23 +1,22 @@
 //! Samples of the smoothed trajectory from the filter's own genealogy.
 
 use ndarray::Array3;
+use rayon::prelude::*;
 
-use crate::particle::{ParticleHistory, SELECTION};
+use crate::history::ParticleHistory;
+use crate::particle::SELECTION;
 use crate::resampling::systematic;
 
-impl ParticleHistory {
-    /// L.
-    pub fn steps(&self) -> usize {
-        self.states.len()
-    }
+/// Paths that are traced side by side, so that their reads of memory overlap.
+const SIDE_BY_SIDE: usize = 64;
 
+impl ParticleHistory {
     /// Weights of the last step's particles, of sum one.
     pub fn final_weights(&self) -> Vec<f64> {
-        let last = self.steps() - 1;
-        let n = self.states[last].members();
-        match &self.log_weights[last] {
+        let n = self.members();
+        match self.log_weights(self.steps() - 1) {
             None => vec![1.0 / n as f64; n],
-            Some(log) => log.iter().map(|w| w.exp()).collect(),
+            Some((logs, sum)) => logs.as_flattened()[..n].iter().map(|w| (w - sum).exp()).collect(),
         }
     }
 
@@ -37,19 +36,30 @@ impl ParticleHistory {
     ///
     /// Shapes: result [samples, L, D].
     pub fn sample_paths(&self, samples: usize) -> Array3<f64> {
-        let (l, d) = (self.steps(), self.states[0].state_dim());
+        let (l, d) = (self.steps(), self.state_dim());
         let mut out = Array3::zeros((samples, l, d));
-        for (mut path, particle) in out.outer_iter_mut().zip(self.select(samples)) {
-            let mut particle = particle as usize;
-            for step in (0..l).rev() {
-                for c in 0..d {
-                    path[[step, c]] = self.states[step].get(particle, c);
-                }
-                if let Some(ancestors) = &self.ancestors[step] {
-                    particle = ancestors[particle] as usize;
+        let values = out.as_slice_mut().expect("a fresh array is contiguous");
+        let mut paths: Vec<_> =
+            self.select(samples).into_iter().zip(values.chunks_exact_mut(l * d)).collect();
+        // Neighbours have neighbours for ancestors, since resampling keeps the order.
+        paths.sort_unstable_by_key(|(particle, _)| *particle);
+        paths.par_chunks_mut(SIDE_BY_SIDE).for_each(|paths| self.trace(paths));
+        out
+    }
+
+    /// Fills paths of particles of the last step, all of them step by step.
+    ///
+    /// Shapes: each path [L, D].
+    fn trace(&self, paths: &mut [(u32, &mut [f64])]) {
+        let d = self.state_dim();
+        for step in (0..self.steps()).rev() {
+            let ancestors = self.ancestors(step);
+            for (particle, path) in &mut *paths {
+                self.copy_state(step, *particle as usize, &mut path[step * d..(step + 1) * d]);
+                if let Some(ancestors) = ancestors {
+                    *particle = ancestors[*particle as usize];
                 }
             }
         }
-        out
     }
 }

@@ -38,6 +38,11 @@ impl Ensemble {
         self.state_dim
     }
 
+    /// All blocks [N/LANES, D, LANES].
+    pub fn lanes(&self) -> &[Lanes] {
+        &self.lanes
+    }
+
     /// The blocks, each D vectors of [`LANES`] members.
     pub fn blocks(&self) -> std::slice::ChunksExact<'_, Lanes> {
         self.lanes.chunks_exact(self.state_dim)

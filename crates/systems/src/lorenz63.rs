@@ -1,5 +1,7 @@
 //! Lorenz's convection model of three variables.
 
+use sda_core::{Vectors, widest_vectors};
+
 use crate::ensemble::Lanes;
 use crate::error::SystemError;
 use crate::initial::InitialLaw;
@@ -41,6 +43,18 @@ impl Lorenz63 {
     }
 }
 
+widest_vectors! {
+    fn integrate(states: &mut [Lanes], h: f64, substeps: u32, parameters: [f64; 3]) -> () = integrate_body
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
+fn integrate_body(states: &mut [Lanes], h: f64, substeps: u32, [sigma, rho, beta]: [f64; 3]) {
+    for _ in 0..substeps {
+        rk4_small(states, h, |[x, y, z]: [f64; 3]| [sigma * (y - x), x * (rho - z) - y, x * y - beta * z]);
+    }
+}
+
 impl System for Lorenz63 {
     fn name(&self) -> &'static str {
         "Lorenz63"
@@ -75,12 +89,8 @@ impl System for Lorenz63 {
     }
 
     fn advance(&self, states: &mut [Lanes], _: &mut Vec<Lanes>) {
-        let (sigma, rho, beta) = (self.sigma, self.rho, self.beta);
-        for _ in 0..self.substeps {
-            rk4_small(states, self.dt / f64::from(self.substeps), |[x, y, z]: [f64; 3]| {
-                [sigma * (y - x), x * (rho - z) - y, x * y - beta * z]
-            });
-        }
+        let h = self.dt / f64::from(self.substeps);
+        integrate(Vectors::widest(), states, h, self.substeps, [self.sigma, self.rho, self.beta]);
     }
 
     fn noise_std(&self) -> Option<&[f64]> {

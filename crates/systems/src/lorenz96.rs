@@ -1,5 +1,7 @@
 //! Lorenz's ring of coupled variables, the benchmark of data assimilation.
 
+use sda_core::{Vectors, widest_vectors};
+
 use crate::ensemble::{LANES, Lanes};
 use crate::error::SystemError;
 use crate::initial::InitialLaw;
@@ -45,7 +47,23 @@ impl Lorenz96 {
     }
 }
 
+widest_vectors! {
+    fn integrate(
+        states: &mut [Lanes], h: f64, substeps: u32, forcing: f64, scratch: &mut Vec<Lanes>,
+    ) -> () = integrate_body
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
+fn integrate_body(states: &mut [Lanes], h: f64, substeps: u32, forcing: f64, scratch: &mut Vec<Lanes>) {
+    for _ in 0..substeps {
+        rk4(states, h, scratch, |x, dx| tendency(forcing, x, dx));
+    }
+}
+
 /// ẋ for a block of members, the ring unrolled at its ends.
+#[inline(always)]
+#[allow(clippy::inline_always)] // as above
 fn tendency(forcing: f64, x: &[Lanes], dx: &mut [Lanes]) {
     let n = x.len();
     for (c, dx) in dx.iter_mut().enumerate() {
@@ -91,10 +109,8 @@ impl System for Lorenz96 {
     }
 
     fn advance(&self, states: &mut [Lanes], scratch: &mut Vec<Lanes>) {
-        for _ in 0..self.substeps {
-            let h = self.dt / f64::from(self.substeps);
-            rk4(states, h, scratch, |x, dx| tendency(self.forcing, x, dx));
-        }
+        let h = self.dt / f64::from(self.substeps);
+        integrate(Vectors::widest(), states, h, self.substeps, self.forcing, scratch);
     }
 
     fn noise_std(&self) -> Option<&[f64]> {

@@ -28,6 +28,8 @@ pub(crate) fn rk4_small<const D: usize>(states: &mut [Lanes], h: f64, f: impl Fn
 /// One step for a block of members of a system of any size, stage values in `scratch`.
 ///
 /// Shapes: `states` [D, LANES]; `f(x, dx)` with both [D, LANES].
+#[inline(always)]
+#[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
 pub(crate) fn rk4(
     states: &mut [Lanes],
     h: f64,

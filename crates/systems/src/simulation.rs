@@ -4,11 +4,14 @@ use std::ops::Range;
 
 use ndarray::Array3;
 use rayon::prelude::*;
-use sda_core::Stream;
+use sda_core::{Stream, Vectors, widest_vectors};
 
 use crate::ensemble::{LANES, Lanes};
 use crate::error::SystemError;
 use crate::system::System;
+
+/// Steps laid out together: 12 KiB of a system of three components.
+const STAGED: usize = 8;
 
 /// Independent trajectories of one system, a function of the stream and the member's index only.
 ///
@@ -40,9 +43,7 @@ impl Simulation<'_> {
         }
         let values = out.as_slice_mut().expect("a fresh array is contiguous");
         values.par_chunks_mut(LANES * l * d).enumerate().try_for_each(|(block, values)| {
-            let first = members.start + (block * LANES) as u32;
-            self.simulate_block(first, values);
-            self.check_finite(first, values)
+            self.simulate_block(members.start + (block * LANES) as u32, values)
         })?;
         Ok(out)
     }
@@ -64,44 +65,83 @@ impl Simulation<'_> {
         })
     }
 
-    /// Up to LANES members through all their steps.
+    /// Up to LANES members through all their steps, a few at a time in the cache before they are laid out.
     ///
     /// Shapes: `out` [members, L, D].
-    fn simulate_block(&self, first: u32, out: &mut [f64]) {
+    fn simulate_block(&self, first: u32, out: &mut [f64]) -> Result<(), SystemError> {
         let (l, d) = (self.steps, self.system.state_dim());
-        let mut states = vec![[0.0; LANES]; d];
-        let mut scratch = Vec::new();
+        let (mut states, mut scratch) = (vec![[0.0; LANES]; d], Vec::new());
+        let mut staged = Vec::with_capacity(STAGED * d);
         self.system.draw_initial(&self.stream, 0, first, &mut states);
         for step in 1..=self.burn_in {
             self.system.draw_transition(&self.stream, step, first, &mut states, &mut scratch);
         }
-        store(&states, 0, l, out);
-        for kept in 1..l {
-            let step = self.burn_in + kept as u32;
-            self.system.draw_transition(&self.stream, step, first, &mut states, &mut scratch);
-            store(&states, kept, l, out);
+        for start in (0..l).step_by(STAGED) {
+            staged.clear();
+            for kept in start..l.min(start + STAGED) {
+                if kept > 0 {
+                    let step = self.burn_in + kept as u32;
+                    self.system.draw_transition(&self.stream, step, first, &mut states, &mut scratch);
+                }
+                staged.extend_from_slice(&states);
+            }
+            let members = out.len() / (l * d);
+            if !all_finite(&staged) {
+                self.check_finite(first, start, members, &staged)?;
+            }
+            store(Vectors::widest(), &staged, start * d, l * d, out);
         }
+        Ok(())
     }
 
-    fn check_finite(&self, first: u32, values: &[f64]) -> Result<(), SystemError> {
-        let d = self.system.state_dim();
-        let Some(bad) = values.iter().position(|x| !x.is_finite()) else { return Ok(()) };
-        Err(SystemError::Diverged {
-            system: self.system.name(),
-            member: first + (bad / (self.steps * d)) as u32,
-            state: bad / d % self.steps,
-            burn_in: self.burn_in,
-        })
+    /// Errors: a state of one of the members is not finite; the earliest is named.
+    ///
+    /// Shapes: `staged` [steps, D, LANES].
+    fn check_finite(
+        &self,
+        first: u32,
+        start: usize,
+        members: usize,
+        staged: &[Lanes],
+    ) -> Result<(), SystemError> {
+        for (i, state) in staged.chunks_exact(self.system.state_dim()).enumerate() {
+            if let Some(m) = (0..members).find(|&m| state.iter().any(|lanes| !lanes[m].is_finite())) {
+                return Err(SystemError::Diverged {
+                    system: self.system.name(),
+                    member: first + m as u32,
+                    state: start + i,
+                    burn_in: self.burn_in,
+                });
+            }
+        }
+        Ok(())
     }
 }
 
-/// Writes one state of each member of a block.
-///
-/// Shapes: `states` [D, LANES], `out` [members, L, D].
-fn store(states: &[Lanes], step: usize, steps: usize, out: &mut [f64]) {
-    let d = states.len();
-    for (i, trajectory) in out.chunks_exact_mut(steps * d).enumerate() {
-        for (x, lanes) in trajectory[step * d..(step + 1) * d].iter_mut().zip(states) {
+/// Whether no number is ∞ or NaN, spare lanes included.
+fn all_finite(lanes: &[Lanes]) -> bool {
+    let mut sums = [0.0; LANES];
+    for lanes in lanes {
+        for i in 0..LANES {
+            // 0 of every finite number, NaN of every other.
+            sums[i] += lanes[i] * 0.0;
+        }
+    }
+    sums.iter().all(|&sum| sum == 0.0)
+}
+
+widest_vectors! {
+    /// Writes staged numbers of each member of a block, from the place `at` in its trajectory on.
+    ///
+    /// Shapes: `staged` [n, LANES], `out` [members, `stride`].
+    fn store(staged: &[Lanes], at: usize, stride: usize, out: &mut [f64]) -> () = store_body
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // it is compiled for the instruction set of its caller
+fn store_body(staged: &[Lanes], at: usize, stride: usize, out: &mut [f64]) {
+    for (i, trajectory) in out.chunks_exact_mut(stride).enumerate() {
+        for (x, lanes) in trajectory[at..at + staged.len()].iter_mut().zip(staged) {
             *x = lanes[i];
         }
     }

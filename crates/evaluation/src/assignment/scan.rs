@@ -1,6 +1,6 @@
 //! The two passes over a row of costs that all the time goes into, in lanes that vectorise.
 
-use crate::vector::widest_vectors;
+use sda_core::widest_vectors;
 
 /// Entries looked at together. The result does not depend on it, except for which of equal entries is taken.
 const LANES: usize = 16;
@@ -118,7 +118,7 @@ fn relax_body(
 
 #[cfg(test)]
 mod tests {
-    use sda_core::Stream;
+    use sda_core::{Stream, Vectors};
 
     use super::*;
 
@@ -131,17 +131,20 @@ mod tests {
                 values
             };
             let (costs, price, start) = (draw(0), draw(1), draw(2));
-            let (fast, plain) = (cheapest_two(&costs, &price), cheapest_two_body(&costs, &price));
-            assert_eq!((fast.first, fast.second), (plain.first, plain.second));
-            assert_eq!((fast.first_cost, fast.second_cost), (plain.first_cost, plain.second_cost));
-            let mut reduced: Vec<f64> = costs.iter().zip(&price).map(|(c, v)| c - v).collect();
-            reduced.sort_by(f64::total_cmp);
-            assert_eq!((fast.first_cost, fast.second_cost), (reduced[0], reduced[1]));
-            let (mut a, mut b) = ((start.clone(), vec![7; n]), (start, vec![7; n]));
-            let nearest = relax(&costs, &price, 0.3, 1, &mut a.0, &mut a.1);
-            assert_eq!(nearest, relax_body(&costs, &price, 0.3, 1, &mut b.0, &mut b.1));
-            assert_eq!(a, b);
-            assert_eq!(nearest.1, a.0.iter().copied().fold(f64::INFINITY, f64::min));
+            for vectors in Vectors::available() {
+                let (fast, plain) =
+                    (cheapest_two(vectors, &costs, &price), cheapest_two_body(&costs, &price));
+                assert_eq!((fast.first, fast.second), (plain.first, plain.second));
+                assert_eq!((fast.first_cost, fast.second_cost), (plain.first_cost, plain.second_cost));
+                let mut reduced: Vec<f64> = costs.iter().zip(&price).map(|(c, v)| c - v).collect();
+                reduced.sort_by(f64::total_cmp);
+                assert_eq!((fast.first_cost, fast.second_cost), (reduced[0], reduced[1]));
+                let (mut a, mut b) = ((start.clone(), vec![7; n]), (start.clone(), vec![7; n]));
+                let nearest = relax(vectors, &costs, &price, 0.3, 1, &mut a.0, &mut a.1);
+                assert_eq!(nearest, relax_body(&costs, &price, 0.3, 1, &mut b.0, &mut b.1));
+                assert_eq!(a, b);
+                assert_eq!(nearest.1, a.0.iter().copied().fold(f64::INFINITY, f64::min));
+            }
         }
     }
 }

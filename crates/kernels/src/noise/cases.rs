@@ -6,7 +6,7 @@ use sda_graph::Law;
 pub(crate) const NOISE: Kernel = Kernel::new("noise", "y[r, i] of (seed, stream, step, r, i)", cases);
 
 fn cases() -> Vec<Case> {
-    let shapes: [&[usize]; 5] = [&[], &[3], &[1, 7], &[5, 8], &[2, 3, 3]];
+    let shapes: [&[usize]; 6] = [&[], &[3], &[1, 7], &[5, 8], &[2, 3, 3], &[9, 131]];
     let exactness = |law| match law {
         Law::Uniform => Exactness::Exact,
         // √(−2 ln u) times a cosine near its zeros: measured by the largest draw.

@@ -1,7 +1,13 @@
 use crate::Call;
+use sda_core::Stream;
 use sda_graph::Law;
 
-/// The reference: one draw an element, beside the thousands of products of the network evaluation that it feeds.
+/// Whole blocks of counters side by side; see `sda_core::random::normal`.
 pub(crate) fn cpu(stream: u32, law: Law, call: Call<'_, f32>) {
-    super::reference::reference(stream, law, call);
+    let row_len = call.shape.iter().skip(1).product();
+    let stream = Stream::new(call.key.seed, stream);
+    match law {
+        Law::Normal => stream.fill_normal(call.key.step, call.first_row as u32, row_len, call.output),
+        Law::Uniform => stream.fill_uniform(call.key.step, call.first_row as u32, row_len, call.output),
+    }
 }
