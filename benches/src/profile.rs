@@ -89,6 +89,13 @@ fn steps(cpu: &Cpu, program: Handle, profile: &Profile) -> String {
     for (kind, time) in by_kind(cpu, program, profile) {
         let _ = writeln!(out, "{:<14} {:9.3} ms {:5.1} %", kind.name(), 1e3 * time, 100.0 * time / all);
     }
+    let slots = 4 * cpu.plan(program).full.iter().sum::<usize>();
+    let _ = writeln!(
+        out,
+        "bytes: slots {slots}, packed weights {}, all of the executor {}",
+        cpu.packed_bytes(program),
+        cpu.bytes()
+    );
     let _ = writeln!(
         out,
         "packing {:.3} ms, sums {:.3} ms, all {:.3} ms",

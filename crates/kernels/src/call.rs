@@ -4,7 +4,7 @@ use crate::{
     Level, broadcast, concat, conv, elementwise, gather, matmul, noise, pad, permute, scatter, slice, sum,
 };
 use sda_core::Real;
-use sda_graph::{Op, RunKey};
+use sda_graph::{Face, Op, RunKey};
 
 /// What a kernel is given.
 #[derive(Debug)]
@@ -21,6 +21,13 @@ pub struct Call<'a, T> {
     pub key: RunKey,
     /// Global index of the first entry of axis 0, for random numbers.
     pub first_row: usize,
+    /// Whether the result is added to what the output holds; only where [`can_add`] says so.
+    pub adds: bool,
+}
+
+/// Whether [`cpu`] can add an op's result to what the output holds.
+pub fn can_add(level: Level, op: &Op) -> bool {
+    matches!(op, Op::Conv(Face::Filter, geometry) if conv::cpu::can_add(level, geometry))
 }
 
 /// Plain loops, for any op that computes.

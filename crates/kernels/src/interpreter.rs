@@ -39,7 +39,7 @@ impl<T: Real> Interpreter<T> {
                     let shapes: Vec<&[usize]> = node.inputs.iter().map(|n| graph.shape(*n)).collect();
                     let (inputs, shapes) = (&sources[..], &shapes[..]);
                     let call =
-                        Call { inputs, shapes, output: &mut output, shape: &node.shape, key, first_row: 0 };
+                        Call { inputs, shapes, output: &mut output, shape: &node.shape, key, first_row: 0, adds: false };
                     reference(op, call);
                     output
                 }

@@ -32,6 +32,6 @@ pub mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, cpu, pack, packed_len, reference, scratch_len};
+pub use call::{Call, can_add, cpu, pack, packed_len, reference, scratch_len};
 pub use interpreter::Interpreter;
 pub use level::Level;

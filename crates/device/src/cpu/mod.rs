@@ -122,6 +122,11 @@ impl Cpu {
         Ok(profile)
     }
 
+    /// Bytes of packed weights of a program.
+    pub fn packed_bytes(&self, program: Handle) -> usize {
+        self.programs[program.0].packs.0.iter().map(|p| 4 * p.buffer.len()).sum()
+    }
+
     /// Bytes held: states, slots of all programs, constants.
     pub fn bytes(&self) -> usize {
         let states: usize = self.states.iter().map(|s| s.data.len() * 4).sum();

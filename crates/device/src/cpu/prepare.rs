@@ -4,7 +4,7 @@ use super::CpuOptions;
 use super::buffer::{Buffer, aligned};
 use super::packs::Packs;
 use sda_graph::{Access, Op, Place, Plan, Program, Stage, Step, StepKind};
-use sda_kernels::{Level, fused, scratch_len};
+use sda_kernels::{Level, can_add, fused, scratch_len};
 
 /// Shapes of a step's arrays for one number of rows in a block.
 pub(super) struct Shapes {
@@ -119,7 +119,7 @@ impl Compiled {
             Stage::Global(_) => 0,
         });
         let local = local.max().unwrap_or(0);
-        let sum = plan.stages.iter().map(sum_of).max().unwrap_or(0);
+        let sum = plan.stages.iter().map(|s| sum_of(options.level, s)).max().unwrap_or(0);
         let workers = (0..threads)
             .map(|_| Worker {
                 local: Buffer::new(local),
@@ -182,11 +182,12 @@ impl Compiled {
     }
 }
 
-/// Longest sum over rows of a stage in which groups have several blocks.
-fn sum_of(stage: &Stage) -> usize {
+/// Longest sum over rows of a stage in which groups have several blocks, by an op that cannot add to what is there.
+fn sum_of(level: Level, stage: &Stage) -> usize {
     match stage {
         Stage::Rows { rows, block, groups, steps, .. } if rows.div_ceil(*block) > *groups => {
-            let sums = steps.iter().filter(|s| s.reduces);
+            let apart = |s: &&Step| s.reduces && !matches!(&s.kind, StepKind::Op(op) if can_add(level, op));
+            let sums = steps.iter().filter(apart);
             sums.map(|s| s.outputs[0].shape.iter().product()).max().unwrap_or(0)
         }
         _ => 0,

@@ -5,7 +5,7 @@ use super::prepare::{Addresses, Batch, Compiled, Prepared, Prestage, Worker};
 use rayon::prelude::*;
 use sda_graph::{Fused, Place, RunKey, StepKind};
 use sda_kernels::fused::FusedCall;
-use sda_kernels::{Call, Level, cpu, fused};
+use sda_kernels::{Call, can_add, Level, cpu, fused};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 /// Inputs of one step at most: a concatenation has 32.
@@ -295,7 +295,9 @@ impl Run<'_> {
             StepKind::Op(op) => {
                 let (target, total) = outputs[0];
                 let adds = part.adds && p.partial.is_some();
-                let pointer = if adds { worker.sum.as_mut_ptr() } else { target };
+                let at_once = adds && can_add(self.level, op);
+                let adds_after = adds && !at_once;
+                let pointer = if adds_after { worker.sum.as_mut_ptr() } else { target };
                 let shapes = &p.shapes[usize::from(part.rows.is_some_and(|(_, n)| n != p.block))];
                 let mut slices: [&[f32]; MAX_INPUTS] = [&[]; MAX_INPUTS];
                 let mut views: [&[usize]; MAX_INPUTS] = [&[]; MAX_INPUTS];
@@ -312,6 +314,7 @@ impl Run<'_> {
                     shape: &shapes.outputs[0],
                     key: self.key,
                     first_row: part.rows.map_or(0, |(first, _)| first * p.lead),
+                    adds: at_once,
                 };
                 let packed = p.pack.map(|i| {
                     // SAFETY: packed before this stage, or before this step; only read since.
@@ -320,7 +323,7 @@ impl Run<'_> {
                     }
                 });
                 cpu(self.level, op, call, packed, &mut worker.scratch, parallel);
-                if adds {
+                if adds_after {
                     // SAFETY: the group's partial result, which only this thread touches now.
                     let target = unsafe { from_raw_parts_mut(target, total) };
                     target.iter_mut().zip(&worker.sum[..total]).for_each(|(t, s)| *t += s);

@@ -119,6 +119,8 @@ pub(super) struct Lengths {
     pub(super) batch: usize,
     pub(super) ci: usize,
     pub(super) co: usize,
+    /// Whether the filter's gradient is added to what the output holds.
+    pub(super) adds: bool,
 }
 
 impl Lengths {
@@ -128,6 +130,6 @@ impl Lengths {
             g.input[0] *= batch;
             batch = 1;
         }
-        Self { g, batch, ci, co }
+        Self { g, batch, ci, co, adds: false }
     }
 }

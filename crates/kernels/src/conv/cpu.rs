@@ -32,6 +32,17 @@ fn is_direct(level: Level, face: Face, g: &ConvGeometry) -> bool {
         && (face != Face::Input || (Axis::has_input_phases(g, 0) && Axis::has_input_phases(g, 1)))
 }
 
+/// Whether the filter's gradient can be added to what the output holds.
+pub(crate) fn can_add(level: Level, g: &ConvGeometry) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_direct(level, Face::Filter, g);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (level, g);
+        false
+    }
+}
+
 /// How weights are packed: a matter of the whole step.
 #[cfg(target_arch = "x86_64")]
 fn form(level: Level, face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> Option<Form> {
@@ -103,7 +114,8 @@ pub(crate) fn cpu(
 ) {
     #[cfg(target_arch = "x86_64")]
     if is_direct(level, face, g) {
-        let l = lengths(face, g, call.shapes);
+        let mut l = lengths(face, g, call.shapes);
+        l.adds = call.adds;
         let (a, b) = (call.inputs[0], call.inputs[1]);
         if face == Face::Filter {
             filter::run(filter_by_tiles(level, l), l, a, b, call.output, scratch, parallel);

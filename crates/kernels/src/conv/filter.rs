@@ -55,7 +55,9 @@ pub(super) fn run(
     assert!(dw.len() >= l.g.kernel[0] * l.g.kernel[1] * l.ci * l.co, "convolution: dw has {}", dw.len());
     assert!(scratch.len() >= scratch_len(tiles, l), "convolution: scratch");
     if points(l.g.output()) == 0 {
-        dw.fill(0.0);
+        if !l.adds {
+            dw.fill(0.0);
+        }
         return;
     }
     // SAFETY: the asserts above; the level was found on this machine.
@@ -137,7 +139,7 @@ unsafe fn by_vectors(
                     let a = memory.add(tap / t.x.taps * t.row() + tap % t.x.taps * ci + i);
                     let b = dy.add((s.image * t.y.count + s.row) * t.x.count * co + j);
                     let c = dw.add((tap * ci + i) * co + j);
-                    let (cols, accumulate) = (PANEL.min(co - j), s.image + s.row > 0);
+                    let (cols, accumulate) = (PANEL.min(co - j), t.l.adds || s.image + s.row > 0);
                     avx512::block(&walk, &avx512::Block { a, rows, b, c, row: co, cols, accumulate });
                 }
             }
@@ -280,7 +282,7 @@ unsafe fn by_tiles(
                                 c: [dw.add(one.1 + j), dw.add(two.1 + j)],
                                 row: t.l.co,
                                 cols: PANEL.min(t.l.co - j),
-                                accumulate: s.image + s.row > 0,
+                                accumulate: t.l.adds || s.image + s.row > 0,
                             };
                             amx::block(&walk, &block);
                         }

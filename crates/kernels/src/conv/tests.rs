@@ -26,7 +26,7 @@ fn exact(op: &Op, [a, b, c]: &[Vec<usize>; 3], inputs: [&[f32]; 2], size: fn(f64
     let (inputs, shapes): ([&[f64]; 2], [&[usize]; 2]) = ([&wide[0], &wide[1]], [a, b]);
     reference(
         op,
-        Call { inputs: &inputs, shapes: &shapes, output: &mut output, shape: c, key, first_row: 0 },
+        Call { inputs: &inputs, shapes: &shapes, output: &mut output, shape: c, key, first_row: 0, adds: false },
     );
     output
 }
