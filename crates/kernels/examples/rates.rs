@@ -147,7 +147,7 @@ fn seconds(item: &Item, level: Level, parallel: bool) -> (f64, f64) {
 
 fn items() -> Vec<Item> {
     let mut items = Vec::new();
-    for size in [[64, 256, 256], [1024, 256, 256], [4096, 864, 96], [1024, 1024, 1024]] {
+    for size in [[32, 256, 256], [64, 256, 256], [1024, 256, 256], [4096, 864, 96], [1024, 1024, 1024]] {
         items.extend([(false, false), (false, true), (true, false)].map(|(ta, tb)| product(size, ta, tb)));
     }
     for face in [Face::Forward, Face::Input, Face::Filter] {

@@ -3,7 +3,7 @@
 use super::amx::{self, B_BYTES, DEPTH, TILE, Walk, with_tiles};
 use super::by_rows::aligned;
 use super::pack::{Form, PANEL, Source, pack};
-use super::tiles::columns;
+use super::tiles::{A_BYTES, columns};
 use crate::share::{Shared, share};
 
 /// Bytes of both packed operands at most, if that leaves 256 terms.
@@ -27,15 +27,15 @@ fn pass(m: usize, k: usize, n: usize) -> usize {
     fits.max(256).min(k.max(1)).next_multiple_of(DEPTH)
 }
 
-/// Bytes of a part of a row of transposed A, an odd number of cache lines.
+/// Bytes of 16 rows of transposed A: tiles in the order in which they are read.
 fn pitch(terms: usize) -> usize {
-    ((terms / DEPTH) | 1) * 64
+    terms / DEPTH * TILE * A_BYTES
 }
 
 /// Numbers of scratch.
 pub(crate) fn scratch_len(m: usize, k: usize, n: usize) -> usize {
     let terms = pass(m, k, n);
-    m.next_multiple_of(TILE) * 3 * pitch(terms) / 4 + Form::Tiles.len(terms, n) + 16
+    m.div_ceil(TILE) * pitch(terms) / 4 + Form::Tiles.len(terms, n) + 16
 }
 
 /// C = Aᵀ B.
@@ -48,7 +48,7 @@ pub(crate) unsafe fn product(t: Columns, scratch: &mut [f32], parallel: bool) {
     let pitch = pitch(terms);
     let bands = t.m.div_ceil(TILE);
     let planes = aligned(scratch);
-    let tiles = planes.wrapping_add(bands * TILE * 3 * pitch);
+    let tiles = planes.wrapping_add(bands * pitch);
     let shared = Shared((t, planes, tiles));
     for first in (0..t.k).step_by(terms) {
         let depth = terms.min(t.k - first);
@@ -56,7 +56,7 @@ pub(crate) unsafe fn product(t: Columns, scratch: &mut [f32], parallel: bool) {
         unsafe {
             share(bands, parallel, |band| {
                 let (t, planes, _) = shared.get();
-                split_band(&t, (first, depth), band, planes.add(band * TILE * 3 * pitch), pitch);
+                split_band(&t, (first, depth), band, planes.add(band * pitch));
             });
             let start = t.b.add(first * t.n);
             let source = Source { start, stride: t.n, transposed: false, k: depth, n: t.n };
@@ -70,7 +70,7 @@ pub(crate) unsafe fn product(t: Columns, scratch: &mut [f32], parallel: bool) {
 }
 
 /// 16 columns of A as rows of parts.
-unsafe fn split_band(t: &Columns, (first, depth): (usize, usize), band: usize, to: *mut u8, pitch: usize) {
+unsafe fn split_band(t: &Columns, (first, depth): (usize, usize), band: usize, to: *mut u8) {
     let channels = TILE.min(t.m - band * TILE);
     for p in (0..depth).step_by(DEPTH) {
         let mut points = [std::ptr::null(); DEPTH];
@@ -79,7 +79,7 @@ unsafe fn split_band(t: &Columns, (first, depth): (usize, usize), band: usize, t
             for (i, point) in points.iter_mut().enumerate().take(depth - p) {
                 *point = t.a.add((first + p + i) * t.m + band * TILE);
             }
-            columns(&points, channels, (to.add(2 * p), 3 * pitch, pitch));
+            columns(&points, channels, (to.add(p / DEPTH * TILE * A_BYTES), 64, 1024));
         }
     }
 }
@@ -94,17 +94,17 @@ unsafe fn band_of_blocks(
     tiles: *const u8,
 ) {
     let blocks = depth.div_ceil(DEPTH);
-    let walk = Walk { row: 3 * pitch, part: pitch, step: 64, blocks, runs: [(1, 0); 2] };
+    let walk = Walk { row: 64, part: 1024, step: TILE * A_BYTES, blocks, runs: [(1, 0); 2] };
     let i = band * PANEL;
     let rows = [TILE.min(t.m - i), TILE.min((t.m - i).saturating_sub(TILE))];
     let second = if rows[1] > 0 { TILE } else { 0 };
     for j in (0..t.n).step_by(PANEL) {
         // SAFETY: the caller's contract.
         unsafe {
-            let a = planes.add(i * 3 * pitch);
+            let a = planes.add(i / TILE * pitch);
             let c = t.c.add(i * t.n + j);
             let block = amx::Block {
-                a: [a, a.add(second * 3 * pitch)],
+                a: [a, a.add(second / TILE * pitch)],
                 rows,
                 b: tiles.add(j / TILE * blocks * B_BYTES),
                 c: [c, c.add(second * t.n)],

@@ -8,8 +8,9 @@ use crate::share::{Shared, share};
 
 /// Blocks of 32 terms of one pass: longer sums are added up in C.
 const PASS: usize = 32;
-/// Bytes of a strip at most, if it is more than 32 rows.
-const STRIP: usize = 1 << 19;
+/// Bytes of a strip at most, if it is more than 32 rows: beside a B that stays in the second-level cache, and beside
+/// one that does not and should be read seldom.
+const STRIPS: [usize; 2] = [1 << 18, 1 << 20];
 /// Rows of a strip that one thread splits or multiplies at a time.
 const BAND: usize = 64;
 
@@ -28,18 +29,19 @@ pub(crate) struct Rows {
     pub(crate) accumulate: bool,
 }
 
-/// Bytes from a row of a strip to the next: an odd number of cache lines, so that rows do not fall upon each other.
+/// Bytes of 16 rows of a strip: tiles of A in the order in which they are read.
 fn pitch(blocks: usize) -> usize {
-    ((3 * blocks.min(PASS)) | 1) * 64
+    blocks.clamp(1, PASS) * TILE * A_BYTES
 }
 
-fn strip_rows(m: usize, blocks: usize) -> usize {
-    (STRIP / pitch(blocks) / PANEL * PANEL).max(PANEL).min(m.next_multiple_of(TILE))
+fn strip_rows(m: usize, blocks: usize, n: usize) -> usize {
+    let large = blocks * n.div_ceil(TILE) * B_BYTES > 1 << 20;
+    (STRIPS[usize::from(large)] / (2 * pitch(blocks)) * PANEL).max(PANEL).min(m.next_multiple_of(TILE))
 }
 
 /// Numbers of scratch.
-pub(crate) fn scratch_len(m: usize, blocks: usize) -> usize {
-    strip_rows(m, blocks) * pitch(blocks) / 4 + 16
+pub(crate) fn scratch_len(m: usize, blocks: usize, n: usize) -> usize {
+    strip_rows(m, blocks, n) / TILE * pitch(blocks) / 4 + 16
 }
 
 /// The first address of a cache line in the scratch.
@@ -48,7 +50,8 @@ pub(crate) fn aligned(scratch: &mut [f32]) -> *mut u8 {
     start.wrapping_byte_add(start.align_offset(64) * 4).cast()
 }
 
-/// C = A B, or C += A B. `fill(i, q, n, to)` writes blocks q … q + n of row i of A as [`super::tiles::row`] does.
+/// C = A B, or C += A B. `fill(i, q, n, to)` writes blocks q … q + n of row i of A as
+/// [`super::tiles::spread_row`] does, 1024 bytes from a part to the next.
 ///
 /// # Safety
 /// B and C are inside their allocations, the scratch holds [`scratch_len`] numbers; AMX is granted.
@@ -58,10 +61,10 @@ pub(crate) unsafe fn product(
     scratch: &mut [f32],
     parallel: bool,
 ) {
-    assert!(scratch.len() >= scratch_len(t.m, t.blocks), "product: scratch");
+    assert!(scratch.len() >= scratch_len(t.m, t.blocks, t.n), "product: scratch");
     let planes = Shared(aligned(scratch));
     let shared = Shared(t);
-    let (pitch, rows) = (pitch(t.blocks), strip_rows(t.m, t.blocks));
+    let (pitch, rows) = (pitch(t.blocks), strip_rows(t.m, t.blocks, t.n));
     for q in (0..t.blocks).step_by(PASS) {
         let blocks = PASS.min(t.blocks - q);
         for first in (0..t.m).step_by(rows) {
@@ -70,7 +73,7 @@ pub(crate) unsafe fn product(
             share(bands, parallel, |band| {
                 for i in band * BAND..strip.min((band + 1) * BAND) {
                     // SAFETY: rows of the strip are apart from each other.
-                    fill(first + i, q, blocks, unsafe { planes.get().add(i * pitch) });
+                    fill(first + i, q, blocks, unsafe { planes.get().add(i / TILE * pitch + i % TILE * 64) });
                 }
             });
             share(t.n.div_ceil(PANEL) * bands, parallel, |item| {
@@ -97,7 +100,7 @@ unsafe fn band_of_panel(
     start: usize,
     end: usize,
 ) {
-    let walk = Walk { row: pitch, part: 64, step: A_BYTES, blocks, runs: [(1, 0); 2] };
+    let walk = Walk { row: 64, part: 1024, step: TILE * A_BYTES, blocks, runs: [(1, 0); 2] };
     let j = panel * PANEL;
     let cols = PANEL.min(t.n - j);
     // SAFETY: the caller's contract.
@@ -107,11 +110,11 @@ unsafe fn band_of_panel(
             let mut i = start;
             while i < end {
                 let rows = [TILE.min(end - i), TILE.min((end - i).saturating_sub(TILE))];
-                let a = planes.add(i * pitch);
+                let a = planes.add(i / TILE * pitch);
                 let c = t.c.add(i * t.row + j);
                 let second = if rows[1] > 0 { TILE } else { 0 };
                 let block = amx::Block {
-                    a: [a, a.add(second * pitch)],
+                    a: [a, a.add(second / TILE * pitch)],
                     rows,
                     b,
                     c: [c, c.add(second * t.row)],

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{Call, Level};
 
-/// Rows from which B is packed for tiles, and for AVX-512 where its columns are adjacent: below, reading it costs less
-/// than packing it and reading that.
+/// Rows from which B is packed for tiles, and for AVX-512 where its columns are adjacent: below, packing it for one
+/// product costs more than it saves (measured at 256 × 256).
 #[cfg(target_arch = "x86_64")]
-const TILE_ROWS: usize = 96;
+const TILE_ROWS: usize = 32;
 #[cfg(target_arch = "x86_64")]
 const PANEL_ROWS: usize = 256;
 
@@ -85,7 +85,7 @@ pub(crate) fn scratch_len(level: Level, ta: bool, tb: bool, shapes: &[&[usize]])
             return by_columns::scratch_len(p.m, p.k, p.n);
         }
         if shapes[0].len() == 2 && !ta {
-            return if level == Level::Amx { by_rows::scratch_len(p.m, p.k.div_ceil(32)) } else { 0 };
+            return if level == Level::Amx { by_rows::scratch_len(p.m, p.k.div_ceil(32), p.n) } else { 0 };
         }
         return if tb { Form::Panels.len(p.k, p.n) } else { 0 };
     }
@@ -169,7 +169,7 @@ fn by_packed(
             let fill = |i: usize, q: usize, n: usize, to: *mut u8| {
                 let terms = &a[i * p.k + 32 * q..i * p.k + p.k.min(32 * (q + n))];
                 // SAFETY: `by_rows` gives room for the blocks asked for; the level was found on this machine.
-                unsafe { tiles::row(terms.as_ptr(), terms.len(), to) };
+                unsafe { tiles::spread_row(terms.as_ptr(), terms.len(), to, 1024) };
             };
             // SAFETY: `cpu` has checked the lengths; the level was found on this machine.
             unsafe { by_rows::product(t, fill, scratch, parallel) };

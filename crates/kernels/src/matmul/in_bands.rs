@@ -5,7 +5,7 @@ use super::{avx512, pack::PANEL};
 use crate::share::{Shared, share};
 
 /// Terms of one pass, so that what a panel of B and a block of A have of them stays in the first-level cache or near.
-const DEPTH: usize = 512;
+const DEPTH: usize = 256;
 /// Rows of one pass: their terms stay in the second-level cache.
 const HEIGHT: usize = 20 * ROWS;
 /// Products below this many terms are not worth a second thread.

@@ -1,7 +1,7 @@
 //! Operands of [`super::amx`] from f32 numbers.
 //!
-//! A by rows: each row as [k / 32][part][32] bf16 numbers. A by columns, from its transpose: each row as
-//! [part][k]. B: for 32 columns at a time [k / 32][16 columns][part][16 pairs of terms][16 columns][2]. What is
+//! A by rows: each row as [k / 32][part][32] bf16 numbers, or 16 rows as [k / 32][part][16][32], which the
+//! prefetchers like. A by columns, from its transpose, at any distances. B: for 32 columns at a time [k / 32][16 columns][part][16 pairs of terms][16 columns][2]. What is
 //! beyond a matrix is zero.
 
 use super::amx::{B_BYTES, DEPTH, TILE, mask};
@@ -19,13 +19,25 @@ pub(crate) const fn b_bytes(k: usize, n: usize) -> usize {
     k.div_ceil(DEPTH) * n.div_ceil(TILE) * B_BYTES
 }
 
-/// One row of A from adjacent numbers.
+/// One row of A from adjacent numbers, [`A_BYTES`] from 32 terms to the next.
 ///
 /// # Safety
 /// `from` holds `n` numbers, `to` ⌈n / 32⌉ times [`A_BYTES`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(crate) unsafe fn row(from: *const f32, n: usize, to: *mut u8) {
+    // SAFETY: the caller's contract.
+    unsafe { spread_row(from, n, to, 64) }
+}
+
+/// One row of A from adjacent numbers, `part` bytes from a part to the next and three times as many from 32 terms to
+/// the next.
+///
+/// # Safety
+/// As [`row`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(crate) unsafe fn spread_row(from: *const f32, n: usize, to: *mut u8, part: usize) {
     let mut at = 0;
     let mut to = to;
     while at < n {
@@ -40,9 +52,9 @@ pub(crate) unsafe fn row(from: *const f32, n: usize, to: *mut u8) {
             };
             let [a, b, c] = parts([low, high]);
             _mm512_storeu_si512(to.cast(), narrow(a));
-            _mm512_storeu_si512(to.add(64).cast(), narrow(b));
-            _mm512_storeu_si512(to.add(128).cast(), narrow(c));
-            to = to.add(A_BYTES);
+            _mm512_storeu_si512(to.add(part).cast(), narrow(b));
+            _mm512_storeu_si512(to.add(2 * part).cast(), narrow(c));
+            to = to.add(3 * part);
         }
         at += DEPTH;
     }
