@@ -137,7 +137,8 @@ fn seconds(item: &Item, level: Level, parallel: bool) -> (f64, f64) {
             output: &mut *output,
             shape: &item.shape,
             key,
-            first_row: 0, adds: false,
+            first_row: 0,
+            adds: false,
         };
         let packed = (!packed.is_empty()).then_some(&*packed);
         cpu(level, &item.op, call, packed, scratch, parallel);

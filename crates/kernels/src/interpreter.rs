@@ -38,8 +38,15 @@ impl<T: Real> Interpreter<T> {
                     let sources: Vec<&[T]> = (0..node.inputs.len()).map(input).collect();
                     let shapes: Vec<&[usize]> = node.inputs.iter().map(|n| graph.shape(*n)).collect();
                     let (inputs, shapes) = (&sources[..], &shapes[..]);
-                    let call =
-                        Call { inputs, shapes, output: &mut output, shape: &node.shape, key, first_row: 0, adds: false };
+                    let call = Call {
+                        inputs,
+                        shapes,
+                        output: &mut output,
+                        shape: &node.shape,
+                        key,
+                        first_row: 0,
+                        adds: false,
+                    };
                     reference(op, call);
                     output
                 }

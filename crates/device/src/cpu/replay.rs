@@ -5,7 +5,7 @@ use super::prepare::{Addresses, Batch, Compiled, Prepared, Prestage, Worker};
 use rayon::prelude::*;
 use sda_graph::{Fused, Place, RunKey, StepKind};
 use sda_kernels::fused::FusedCall;
-use sda_kernels::{Call, can_add, Level, cpu, fused};
+use sda_kernels::{Call, Level, can_add, cpu, fused};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 /// Inputs of one step at most: a concatenation has 32.

@@ -84,7 +84,15 @@ impl Case {
         let (shapes, shape) = (self.shapes(), &node.shape);
         reference(
             &node.op,
-            Call { inputs: &sizes, shapes: &shapes, output: &mut output, shape, key, first_row: 0, adds: false },
+            Call {
+                inputs: &sizes,
+                shapes: &shapes,
+                output: &mut output,
+                shape,
+                key,
+                first_row: 0,
+                adds: false,
+            },
         );
         output
     }

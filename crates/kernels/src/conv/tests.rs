@@ -1,8 +1,8 @@
 //! The three faces at random geometries, at every level, packed as a step of few rows and of many, by blocks of images
 //! and on threads.
 
-use crate::matmul::tests::{call, numbers};
-use crate::{Call, Level, reference};
+use crate::matmul::tests::{call, call_onto, numbers};
+use crate::{Call, Level, can_add, reference};
 use proptest::prelude::*;
 use sda_graph::{ConvGeometry, Face, Op, Padding, PaddingMode, RunKey};
 
@@ -26,7 +26,15 @@ fn exact(op: &Op, [a, b, c]: &[Vec<usize>; 3], inputs: [&[f32]; 2], size: fn(f64
     let (inputs, shapes): ([&[f64]; 2], [&[usize]; 2]) = ([&wide[0], &wide[1]], [a, b]);
     reference(
         op,
-        Call { inputs: &inputs, shapes: &shapes, output: &mut output, shape: c, key, first_row: 0, adds: false },
+        Call {
+            inputs: &inputs,
+            shapes: &shapes,
+            output: &mut output,
+            shape: c,
+            key,
+            first_row: 0,
+            adds: false,
+        },
     );
     output
 }
@@ -57,6 +65,14 @@ fn check(size: Size) {
                     );
                 }
                 assert!(got == run(0, true), "{face:?} {size:?} {level:?}: threads");
+                if can_add(level, &op) {
+                    let onto = call_onto(level, &op, [a, b], c, [&x, &y], (rows, 0), false, Some(0.75));
+                    for (i, (g, w)) in onto.iter().zip(&want).enumerate() {
+                        let tolerance = (length + 5) as f64 * f64::from(f32::EPSILON) * (magnitude[i] + 0.75);
+                        let apart = (f64::from(*g) - 0.75 - w).abs();
+                        assert!(apart <= tolerance, "{size:?} {level:?} added at {i}: {g}, {w}");
+                    }
+                }
                 if face != Face::Filter && level >= Level::Avx512 {
                     assert!(got == run(2, false), "{face:?} {size:?} {level:?}: blocks");
                 }

@@ -46,6 +46,21 @@ pub(crate) fn call(
     (rows, block): (usize, usize),
     parallel: bool,
 ) -> Vec<f32> {
+    call_onto(level, op, shapes, shape, inputs, (rows, block), parallel, None)
+}
+
+/// `onto`: what every output holds before, and is added to.
+#[allow(clippy::too_many_arguments)] // a kernel's call, spread out
+pub(crate) fn call_onto(
+    level: Level,
+    op: &Op,
+    shapes: [&[usize]; 2],
+    shape: &[usize],
+    inputs: [&[f32]; 2],
+    (rows, block): (usize, usize),
+    parallel: bool,
+    onto: Option<f32>,
+) -> Vec<f32> {
     let with = |s: &[usize], n: usize| [&[n], &s[1..]].concat();
     let whole = with(shapes[0], rows);
     let mut packed = Guarded::new(packed_len(level, op, &[&whole, shapes[1]]));
@@ -63,6 +78,7 @@ pub(crate) fn call(
         let shapes: [&[usize]; 2] = [&a, shapes[1]];
         let mut scratch = Guarded::new(scratch_len(level, op, &shapes));
         let mut part = Guarded::new(if block == 0 { shape.iter().product() } else { n * row_out });
+        onto.into_iter().for_each(|x| part.get().fill(x));
         let input = if block == 0 { inputs[0] } else { &inputs[0][first * row_in..][..n * row_in] };
         let call = Call {
             inputs: &[input, inputs[1]],
@@ -71,6 +87,7 @@ pub(crate) fn call(
             shape: &y,
             key: KEY,
             first_row: first,
+            adds: onto.is_some(),
         };
         let packed = packed.get();
         cpu(level, op, call, (!packed.is_empty()).then_some(&*packed), scratch.get(), parallel);

@@ -109,7 +109,8 @@ fn run(step: &Step, how: How, reads: &[(*mut f32, usize)], outputs: &mut [Guarde
                 output: outputs[0].get(),
                 shape: &step.outputs[0].shape,
                 key: KEY,
-                first_row: 0, adds: false,
+                first_row: 0,
+                adds: false,
             };
             let packed = (!packed.is_empty()).then_some(&*packed);
             cpu(how.level, op, call, packed, scratch.get(), how.parallel);
