@@ -11,8 +11,10 @@ const PASS: usize = 32;
 /// Bytes of a strip at most, if it is more than 32 rows: beside a B that stays in the second-level cache, and beside
 /// one that does not and should be read seldom.
 const STRIPS: [usize; 2] = [1 << 18, 1 << 20];
-/// Rows of a strip that one thread splits or multiplies at a time.
+/// Rows that are multiplied by one panel before the next.
 const BAND: usize = 64;
+/// Parts of the rows that threads may take, each with a strip of its own: nobody waits for anybody between strips.
+const LANES: usize = 4;
 
 /// One product.
 #[derive(Clone, Copy)]
@@ -41,7 +43,8 @@ fn strip_rows(m: usize, blocks: usize, n: usize) -> usize {
 
 /// Numbers of scratch.
 pub(crate) fn scratch_len(m: usize, blocks: usize, n: usize) -> usize {
-    strip_rows(m, blocks, n) / TILE * pitch(blocks) / 4 + 16
+    let lanes = LANES.min(m.div_ceil(BAND)).max(1);
+    lanes * strip_rows(m.div_ceil(lanes), blocks, n) / TILE * pitch(blocks) / 4 + 16
 }
 
 /// The first address of a cache line in the scratch.
@@ -64,30 +67,33 @@ pub(crate) unsafe fn product(
     assert!(scratch.len() >= scratch_len(t.m, t.blocks, t.n), "product: scratch");
     let planes = Shared(aligned(scratch));
     let shared = Shared(t);
-    let (pitch, rows) = (pitch(t.blocks), strip_rows(t.m, t.blocks, t.n));
-    for q in (0..t.blocks).step_by(PASS) {
-        let blocks = PASS.min(t.blocks - q);
-        for first in (0..t.m).step_by(rows) {
-            let strip = rows.min(t.m - first);
-            let bands = strip.div_ceil(BAND);
-            share(bands, parallel, |band| {
-                for i in band * BAND..strip.min((band + 1) * BAND) {
-                    // SAFETY: rows of the strip are apart from each other.
-                    fill(first + i, q, blocks, unsafe { planes.get().add(i / TILE * pitch + i % TILE * 64) });
+    let lanes = if parallel { LANES.min(t.m.div_ceil(BAND)).max(1) } else { 1 };
+    let lane_rows = t.m.div_ceil(lanes);
+    let (pitch, rows) = (pitch(t.blocks), strip_rows(lane_rows, t.blocks, t.n));
+    share(lanes, parallel, |lane| {
+        let t = shared.get();
+        let planes = planes.get().wrapping_add(lane * rows / TILE * pitch);
+        let (start, end) = (lane * lane_rows, t.m.min((lane + 1) * lane_rows));
+        for q in (0..t.blocks).step_by(PASS) {
+            let blocks = PASS.min(t.blocks - q);
+            for first in (start..end).step_by(rows) {
+                let strip = rows.min(end - first);
+                for i in 0..strip {
+                    fill(first + i, q, blocks, planes.wrapping_add(i / TILE * pitch + i % TILE * 64));
                 }
-            });
-            share(t.n.div_ceil(PANEL) * bands, parallel, |item| {
-                let (panel, band) = (item / bands, item % bands);
-                let t = Rows { accumulate: t.accumulate || q > 0, ..shared.get() };
-                let (start, end) = (band * BAND, strip.min((band + 1) * BAND));
-                // SAFETY: the caller's contract; each item writes its own part of C.
+                // SAFETY: the caller's contract; lanes have rows of C and strips of their own.
                 unsafe {
-                    let c = t.c.add(first * t.row);
-                    band_of_panel(&Rows { c, ..t }, planes.get(), pitch, (q, blocks), panel, start, end);
+                    let t = Rows { accumulate: t.accumulate || q > 0, c: t.c.add(first * t.row), ..t };
+                    for panel in 0..t.n.div_ceil(PANEL) {
+                        for band in (0..strip).step_by(BAND) {
+                            let end = strip.min(band + BAND);
+                            band_of_panel(&t, planes, pitch, (q, blocks), panel, band, end);
+                        }
+                    }
                 }
-            });
+            }
         }
-    }
+    });
 }
 
 /// Rows `start` … `end` of a strip by one panel of B.

@@ -14,7 +14,7 @@ use crate::{Call, Level};
 /// Rows from which B is packed for tiles, and for AVX-512 where its columns are adjacent: below, packing it for one
 /// product costs more than it saves (measured at 256 × 256).
 #[cfg(target_arch = "x86_64")]
-const TILE_ROWS: usize = 32;
+const TILE_ROWS: usize = 96;
 #[cfg(target_arch = "x86_64")]
 const PANEL_ROWS: usize = 256;
 
