@@ -124,7 +124,7 @@ impl Cpu {
 
     /// Bytes of packed weights of a program.
     pub fn packed_bytes(&self, program: Handle) -> usize {
-        self.programs[program.0].packs.0.iter().map(|p| 4 * p.buffer.len()).sum()
+        self.programs[program.0].packs.buffers.iter().map(|b| 4 * b.len()).sum()
     }
 
     /// Bytes held: states, slots of all programs, constants.

@@ -2,7 +2,7 @@
 
 use super::CpuOptions;
 use super::buffer::{Buffer, aligned};
-use super::packs::Packs;
+use super::packs::{KEPT, Packs};
 use sda_graph::{Access, Op, Place, Plan, Program, Stage, Step, StepKind};
 use sda_kernels::{Level, can_add, fused, scratch_len};
 
@@ -110,9 +110,15 @@ impl Compiled {
             partials: Vec::new(),
             packs: Packs::default(),
         };
-        let stages: Vec<Prestage> =
+        let mut stages: Vec<Prestage> =
             plan.stages.iter().enumerate().map(|(at, stage)| making.stage(at, stage)).collect();
         let Making { mut partials, mut packs, .. } = making;
+        packs.place(KEPT);
+        for (at, stage) in stages.iter_mut().enumerate() {
+            if let Prestage::Rows { packs: before, .. } = stage {
+                *before = packs.of_stage(at);
+            }
+        }
         let scratch = stages.iter().map(|s| scratch_of(options.level, s)).max().unwrap_or(0);
         let local = plan.stages.iter().map(|s| match s {
             Stage::Rows { block, local, .. } => local.iter().map(|n| aligned(block * n)).sum(),
@@ -136,11 +142,11 @@ impl Compiled {
             constants: constants.iter().map(Vec::as_ptr).collect(),
             full: full.iter_mut().map(|b| b.as_mut_ptr()).collect(),
             partials: partials.iter_mut().map(|b| b.as_mut_ptr()).collect(),
-            packs: packs.0.iter_mut().map(|p| p.buffer.as_mut_ptr()).collect(),
+            packs: packs.buffers.iter_mut().map(|b| b.as_mut_ptr()).collect(),
         };
         let outputs = plan.outputs.iter().map(|(_, n)| vec![0.0; *n]).collect();
         let program = program.clone();
-        let stale = Vec::with_capacity(packs.0.len());
+        let stale = Vec::with_capacity(packs.packs.len());
         Self {
             program,
             plan,
@@ -175,8 +181,8 @@ impl Compiled {
 
     pub(super) fn bytes(&self) -> usize {
         let workers: usize = self.workers.iter().map(|w| w.local.len() + w.scratch.len() + w.sum.len()).sum();
-        let packs = self.packs.0.iter().map(|p| &p.buffer);
-        let slots: usize = self.full.iter().chain(&self.partials).chain(packs).map(|b| b.len()).sum();
+        let slots: usize =
+            self.full.iter().chain(&self.partials).chain(&self.packs.buffers).map(|b| b.len()).sum();
         let arrays: usize = self.constants.iter().chain(&self.outputs).map(Vec::len).sum();
         4 * (workers + slots + arrays)
     }
@@ -240,7 +246,7 @@ impl Making {
                         (0..len).step_by(TASK).map(move |first| (i, first, TASK.min(len - first)))
                     });
                 let sums = sums.collect();
-                let packs = self.packs.of_stage(at);
+                let packs = Vec::new();
                 Prestage::Rows { rows: *rows, block: *block, groups: *groups, packs, steps, offsets, sums }
             }
         }

@@ -49,7 +49,7 @@ impl Compiled {
                         }
                     });
                     for (i, task) in order {
-                        let fresh = steps[i].pack.filter(|&p| !self.packs.0[p].stable);
+                        let fresh = steps[i].pack.filter(|&p| !self.packs.packs[p].stable);
                         timed(&mut profile.packing, &mut || {
                             fresh.into_iter().for_each(|p| run.pack(p, false))
                         });

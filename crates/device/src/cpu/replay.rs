@@ -88,14 +88,14 @@ impl Compiled {
     pub(super) fn replay(&mut self, level: Level, key: RunKey, parallel: bool) {
         let workers = Shared(self.workers.as_mut_ptr());
         let run = Run { addresses: &self.addresses, packs: &self.packs, level, key };
-        self.stale.iter().for_each(|&i| run.pack(i, parallel));
+        run.pack_all(&self.stale, parallel);
         for stage in &self.stages {
             match stage {
                 Prestage::Global { steps, batches } => {
                     batches.iter().for_each(|b| run.batch(steps, b, workers, parallel));
                 }
                 Prestage::Rows { rows, block, groups, packs, steps, offsets, sums } => {
-                    packs.iter().for_each(|&i| run.pack(i, parallel));
+                    run.pack_all(packs, parallel);
                     run.rows([*rows, *block, *groups], steps, offsets, workers, parallel);
                     run.add_partials(*groups, steps, sums, parallel);
                 }
@@ -143,9 +143,18 @@ impl Addresses {
 }
 
 impl Run<'_> {
+    /// Packs weights, several at a time where there are several.
+    pub(super) fn pack_all(&self, packs: &[usize], parallel: bool) {
+        if parallel && packs.len() > 2 {
+            packs.par_iter().with_max_len(1).for_each(|&i| self.pack(i, false));
+        } else {
+            packs.iter().for_each(|&i| self.pack(i, parallel));
+        }
+    }
+
     /// Packs weights; between stages, while no worker runs.
     pub(super) fn pack(&self, i: usize, parallel: bool) {
-        let pack = &self.packs.0[i];
+        let pack = &self.packs.packs[i];
         let mut shapes: [&[usize]; 2] = [&[]; 2];
         shapes.iter_mut().zip(&pack.shapes).for_each(|(to, from)| *to = from);
         let len = shapes[1].iter().product();
@@ -153,7 +162,7 @@ impl Run<'_> {
         let (weights, packed) = unsafe {
             (
                 from_raw_parts(self.addresses.of(pack.place), len),
-                from_raw_parts_mut(self.addresses.packs[i], pack.buffer.len()),
+                from_raw_parts_mut(self.addresses.packs[pack.buffer], pack.len),
             )
         };
         sda_kernels::pack(self.level, &pack.op, &shapes, weights, packed, parallel);
@@ -164,7 +173,7 @@ impl Run<'_> {
             Batch::Alone(i) => {
                 // SAFETY: no other thread runs now.
                 let worker = unsafe { workers.at(0) };
-                if let Some(pack) = steps[*i].pack.filter(|&p| !self.packs.0[p].stable) {
+                if let Some(pack) = steps[*i].pack.filter(|&p| !self.packs.packs[p].stable) {
                     self.pack(pack, parallel);
                 }
                 self.step(&steps[*i], &Part::whole(None), worker, parallel);
@@ -317,10 +326,9 @@ impl Run<'_> {
                     adds: at_once,
                 };
                 let packed = p.pack.map(|i| {
+                    let pack = &self.packs.packs[i];
                     // SAFETY: packed before this stage, or before this step; only read since.
-                    unsafe {
-                        from_raw_parts(self.addresses.packs[i].cast_const(), self.packs.0[i].buffer.len())
-                    }
+                    unsafe { from_raw_parts(self.addresses.packs[pack.buffer].cast_const(), pack.len) }
                 });
                 cpu(self.level, op, call, packed, &mut worker.scratch, parallel);
                 if adds_after {
