@@ -118,33 +118,6 @@ impl Strip<'_> {
         }
     }
 
-    /// Asks for what the next strip reads: several arrays in turns are more than the hardware foresees.
-    #[inline(always)]
-    fn ask_for_next(&self, end: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let first = self.row + self.rows;
-            let rows = self.height.min(end - first);
-            let mut i = 0;
-            while i < self.inputs.len() {
-                let operand = self.fused.operands[i];
-                if operand.div == 1 && operand.modulus == usize::MAX {
-                    let per_row = if operand.columns { self.fused.cols } else { 1 };
-                    let mut at = first * per_row;
-                    while at < (first + rows) * per_row {
-                        // SAFETY: a hint; no memory is read.
-                        unsafe { _mm_prefetch(self.inputs[i].0.wrapping_add(at).cast::<i8>(), _MM_HINT_T0) };
-                        at += 16;
-                    }
-                }
-                i += 1;
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = end;
-    }
-
     #[inline(always)]
     fn execute<const FMA: bool>(&self, instruction: &Instruction) {
         let target = self.write(instruction.target);
@@ -207,7 +180,6 @@ unsafe fn run<const FMA: bool>(call: FusedCall<'_>) {
     let end = call.first_row + call.rows;
     while strip.row < end {
         strip.rows = strip.height.min(end - strip.row);
-        strip.ask_for_next(end);
         for instruction in &fused.body {
             strip.execute::<FMA>(instruction);
         }
