@@ -56,7 +56,10 @@ impl Arguments {
                 Long("save") => a.save = Some(parser.value()?.into()),
                 Long("profile") => a.profile = Some(parser.value()?.string()?),
                 Long("memory-of") => a.memory_of = Some(parser.value()?.string()?),
-                Long("help") => bail!("{USAGE}"),
+                Long("help") => {
+                    println!("{USAGE}");
+                    std::process::exit(0);
+                }
                 other => bail!("{}\n{USAGE}", other.unexpected()),
             }
         }

@@ -45,6 +45,11 @@ impl Machine {
         self.products.last().map_or(f64::NAN, |(_, rate)| *rate)
     }
 
+    /// The same with one thread.
+    pub(crate) fn one_thread_rate(&self) -> f64 {
+        self.products.first().map_or(f64::NAN, |(_, rate)| *rate)
+    }
+
     pub(crate) fn json(&self) -> Value {
         let products: Vec<Value> =
             self.products.iter().map(|(t, r)| json!({ "threads": t, "flops_per_second": r })).collect();

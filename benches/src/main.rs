@@ -71,7 +71,7 @@ fn line(item: &Item, mut peer: Option<&mut Peer>, arguments: &Arguments) -> anyh
     item.with(setting, &mut |work| {
         let peer = peer.as_deref_mut().map(|peer| (peer, item.name.as_str()));
         let times = measure(work, peer, arguments.rounds)?;
-        let counts = work.program().map(|(cpu, program)| roofline::count(cpu.plan(program)));
+        let counts = work.program().map(|(cpu, program)| roofline::measure(cpu, program)).transpose()?;
         measured = Some((times, counts));
         Ok(())
     })

@@ -132,21 +132,31 @@ impl Report {
         ] {
             let _ = writeln!(out, "- copy {what}: {:.1} GB/s read and written", rate * 1e-9);
         }
-        out += "\nEach program by sort of step, counted from its plan. GFLOP: multiplications and additions, in fused \
-                steps arithmetic instructions. GB: what enters and leaves every step, from cache or from memory. \
-                The last two columns are these at the rates above, of products and of the copy from memory; a \
-                program whose arrays stay in cache is below the last one.\n\n";
-        out += "| item | sort | steps | GFLOP | GB | products' rate | copy's rate |\n|---|---|---|---|---|---|---|\n";
+        out += "\nEach program by sort of step, counted from its plan; packing of weights is among the products. GFLOP: \
+                multiplications and additions, in fused steps arithmetic instructions. GB: what enters and leaves \
+                every step, from cache or from memory. Time: of one run on one thread, step by step. Share: for \
+                products and convolutions, of the rate of bare products on one thread; for the rest, of the copy \
+                from memory to memory, which arrays in cache exceed.\n\n";
+        out += "| item | sort | steps | GFLOP | GB | time, 1 thread | GFLOP/s | GB/s | share |\n\
+                |---|---|---|---|---|---|---|---|---|\n";
         for line in &self.lines {
             for (kind, count) in line.counts.iter().flat_map(|counts| &counts.0) {
+                let (flops, bytes) = (count.flops / count.seconds, count.bytes / count.seconds);
+                let share = if kind.multiplies() {
+                    flops / self.machine.one_thread_rate()
+                } else {
+                    bytes / self.machine.far
+                };
                 let cells = [
                     line.name.clone(),
                     kind.name().into(),
                     count.steps.to_string(),
                     format!("{:.4}", count.flops * 1e-9),
                     format!("{:.4}", count.bytes * 1e-9),
-                    cell(kind.multiplies().then(|| count.flops / self.machine.product_rate()), time),
-                    time(count.bytes / self.machine.far),
+                    time(count.seconds),
+                    format!("{:.1}", flops * 1e-9),
+                    format!("{:.1}", bytes * 1e-9),
+                    format!("{:.0} %", 100.0 * share),
                 ];
                 let _ = writeln!(out, "| {} |", cells.join(" | "));
             }

@@ -1,6 +1,8 @@
 //! What a run of a plan has to compute and to move, counted from its steps.
 
-use sda_graph::{ConvGeometry, Face, Fused, Op, Operation, Plan, Register, Step, StepKind};
+use crate::profile;
+use sda_device::Cpu;
+use sda_graph::{ConvGeometry, Face, Fused, Handle, Op, Operation, Plan, Register, Step, StepKind};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -43,6 +45,8 @@ pub(crate) struct Count {
     pub(crate) flops: f64,
     /// Inputs and outputs of every step, each array once, wherever it lies: in cache or in memory.
     pub(crate) bytes: f64,
+    /// Of one run on one thread, step by step.
+    pub(crate) seconds: f64,
 }
 
 /// Counts by sort of step.
@@ -56,9 +60,20 @@ impl Counts {
     }
 
     pub(crate) fn json(&self) -> Value {
-        let of = |c: &Count| json!({ "steps": c.steps, "flops": c.flops, "bytes": c.bytes });
+        let of = |c: &Count| json!({ "steps": c.steps, "flops": c.flops, "bytes": c.bytes, "one_thread_seconds": c.seconds });
         self.0.iter().map(|(kind, count)| (kind.name().to_owned(), of(count))).collect()
     }
+}
+
+/// Counts the steps of a program, and times them.
+pub(crate) fn measure(cpu: &mut Cpu, program: Handle) -> anyhow::Result<Counts> {
+    let profile = profile::measure(cpu, program)?;
+    let mut counts = count(cpu.plan(program));
+    for (kind, seconds) in profile::by_kind(cpu, program, &profile) {
+        counts.0.entry(kind).or_default().seconds = seconds;
+    }
+    counts.0.retain(|_, count| count.steps > 0 || count.seconds > 0.0);
+    Ok(counts)
 }
 
 /// Counts the steps of a plan.
@@ -135,7 +150,10 @@ mod tests {
             let y = g.matmul(a, b, ta, tb);
             let counts = counted(g, y);
             let products = counts.0[&Kind::Products];
-            assert_eq!(products, Count { steps: 1, flops: 210.0, bytes: 4.0 * f64::from(15 + 35 + 21) });
+            assert_eq!(
+                products,
+                Count { steps: 1, flops: 210.0, bytes: 4.0 * f64::from(15 + 35 + 21), seconds: 0.0 }
+            );
             assert_eq!(counts.flops(), 210.0);
         }
     }
@@ -163,8 +181,8 @@ mod tests {
         let turned = g.permute(moved, &[1, 0]);
         let counts = counted(g, turned);
         let fused = counts.0[&Kind::Fused];
-        assert_eq!(fused, Count { steps: 1, flops: 48.0, bytes: 4.0 * f64::from(24 + 6 + 24) });
-        assert_eq!(counts.0[&Kind::Moves], Count { steps: 1, flops: 0.0, bytes: 192.0 });
+        assert_eq!(fused, Count { steps: 1, flops: 48.0, bytes: 4.0 * f64::from(24 + 6 + 24), seconds: 0.0 });
+        assert_eq!(counts.0[&Kind::Moves], Count { steps: 1, flops: 0.0, bytes: 192.0, seconds: 0.0 });
         assert_eq!(counts.flops(), 0.0);
     }
 }

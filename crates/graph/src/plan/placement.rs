@@ -260,7 +260,7 @@ impl<'a> Placement<'a> {
 fn groups(blocks: usize, steps: &[Step]) -> usize {
     let sums = steps.iter().filter(|s| s.reduces);
     let bytes: usize = sums.map(|s| 4 * s.outputs[0].shape.iter().product::<usize>()).sum();
-    if bytes == 0 { blocks } else { (PARTIAL_BYTES / bytes).clamp(2, 16).min(blocks) }
+    PARTIAL_BYTES.checked_div(bytes).map_or(blocks, |groups| groups.clamp(2, 16).min(blocks))
 }
 
 /// Partial results of one stage's sums over rows.
