@@ -51,7 +51,7 @@ impl Compiled {
                     for (i, task) in order {
                         let fresh = steps[i].pack.filter(|&p| !self.packs.packs[p].stable);
                         timed(&mut profile.packing, &mut || {
-                            fresh.into_iter().for_each(|p| run.pack(p, false))
+                            fresh.into_iter().for_each(|p| run.pack(p, false));
                         });
                         let part = Part::whole(task);
                         timed(&mut seconds[i], &mut || run.step(&steps[i], &part, worker, false));

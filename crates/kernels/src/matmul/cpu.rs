@@ -4,7 +4,7 @@
 use super::Product;
 #[cfg(target_arch = "x86_64")]
 use super::{
-    by_columns, by_rows, in_bands,
+    by_columns, by_rows, dots, in_bands,
     in_bands::Second,
     pack::{Form, Source, pack as pack_form},
     tiles,
@@ -26,7 +26,7 @@ fn form(level: Level, ta: bool, tb: bool, shapes: &[&[usize]]) -> Option<Form> {
         return None;
     }
     let tiles = level == Level::Amx && p.m >= TILE_ROWS && p.k >= 16 && p.n >= 8;
-    match (tiles, tb || p.m >= PANEL_ROWS) {
+    match (tiles, p.m >= PANEL_ROWS) {
         (true, _) => Some(Form::Tiles),
         (false, true) => Some(Form::Panels),
         (false, false) => None,
@@ -87,7 +87,7 @@ pub(crate) fn scratch_len(level: Level, ta: bool, tb: bool, shapes: &[&[usize]])
         if shapes[0].len() == 2 && !ta {
             return if level == Level::Amx { by_rows::scratch_len(p.m, p.k.div_ceil(32), p.n) } else { 0 };
         }
-        return if tb { Form::Panels.len(p.k, p.n) } else { 0 };
+        return if ta && tb { Form::Panels.len(p.k, p.n) } else { 0 };
     }
     let _ = (level, ta, tb, shapes);
     0
@@ -177,7 +177,7 @@ fn by_packed(
     }
 }
 
-/// A by any strides, B as it is, or packed into the scratch if its columns are not adjacent.
+/// A by any strides; B as it is, or packed into the scratch if neither its columns nor the rows of both are adjacent.
 #[cfg(target_arch = "x86_64")]
 fn as_it_is(p: &Product, tb: bool, a: &[f32], b: &[f32], c: &mut [f32], scratch: &mut [f32], parallel: bool) {
     let (m, k, n) = (p.m, p.k, p.n);
@@ -186,6 +186,10 @@ fn as_it_is(p: &Product, tb: bool, a: &[f32], b: &[f32], c: &mut [f32], scratch:
         let c = c[q * m * n..].as_mut_ptr();
         // SAFETY: `cpu` has checked the lengths; the level was found on this machine.
         unsafe {
+            if tb && p.a == (k, 1) {
+                dots::product(dots::Dots { m, k, n, a, b, c }, parallel);
+                continue;
+            }
             let b = if tb {
                 let packed = &mut scratch[..Form::Panels.len(k, n)];
                 let source = Source { start: b, stride: k, transposed: true, k, n };

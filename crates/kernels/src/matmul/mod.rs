@@ -16,6 +16,8 @@ pub(crate) mod by_rows;
 pub(crate) mod cases;
 pub(crate) mod cpu;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod dots;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod in_bands;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pack;

@@ -90,7 +90,7 @@ impl Generator {
                 self.g.pad(x.node, axis, before, before + (n - 1) * step + 1 + after, step)
             }
             3 => {
-                let indices: Vec<usize> = (0..1 + self.below(2 * n)).map(|_| self.below(n)).collect();
+                let indices: Vec<usize> = (0..=self.below(2 * n)).map(|_| self.below(n)).collect();
                 self.g.gather(x.node, axis, &indices)
             }
             4 => {
