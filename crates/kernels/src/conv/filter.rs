@@ -1,20 +1,18 @@
 //! The gradient of the filter, dw[tap] = Σ over points p of x[p + tap]ᵀ dy[p], strip by strip of points in order.
 //!
-//! With AVX-512 a strip of x is laid out with its padding and dy is read as it is. With AMX x is transposed into bf16
-//! parts, [channel][part][place], so that a tap is a distance of places; dy is packed by pairs of places, with zeros
-//! between its rows where x has padding.
+//! With AVX-512 a strip of x is laid out with its padding and dy is read as it is. With AMX see [`tiles`].
+
+mod tiles;
 
 use super::axis::{Axis, Lengths, strip};
-use crate::matmul::amx::{self, B_BYTES, DEPTH, TILE, with_tiles};
 use crate::matmul::avx512::{self, even};
 use crate::matmul::by_rows::aligned;
 use crate::matmul::pack::PANEL;
-use crate::matmul::tiles::{columns, pairs};
 use crate::share::{Shared, share};
+use tiles::Tiles;
 
-/// Bytes of a strip's laid out x at most with AVX-512, and of both operands with AMX.
+/// Bytes of a strip's laid out x at most with AVX-512.
 const STRIP: usize = 1 << 18;
-const PACKED: usize = 3 << 19;
 
 /// A strip: its first image and row of y, and how many.
 #[derive(Clone, Copy)]
@@ -36,7 +34,7 @@ fn strips(batch: usize, rows: usize, (images, height): (usize, usize)) -> impl I
 
 /// Numbers of scratch.
 pub(super) fn scratch_len(tiles: bool, l: Lengths) -> usize {
-    if tiles { Transposed::new(l).bytes().div_ceil(4) + 16 } else { Laid::new(l).len() }
+    if tiles { Tiles::new(l).bytes().div_ceil(4) + 16 } else { Laid::new(l).len() }
 }
 
 /// dw from x and dy.
@@ -64,7 +62,7 @@ pub(super) fn run(
     unsafe {
         let (x, dy, dw) = (x.as_ptr(), dy.as_ptr(), dw.as_mut_ptr());
         if tiles {
-            by_tiles(&Transposed::new(l), x, dy, dw, aligned(scratch), parallel);
+            tiles::run(&Tiles::new(l), x, dy, dw, aligned(scratch), parallel);
         } else {
             by_vectors(&Laid::new(l), x, dy, dw, scratch.as_mut_ptr(), parallel);
         }
@@ -164,184 +162,5 @@ unsafe fn lay_out(t: &Laid, s: Strip, (image, line): (usize, usize), x: *const f
                 None => to.write_bytes(0, ci),
             }
         }
-    }
-}
-
-/// x transposed and dy packed, in bf16 parts.
-#[derive(Clone, Copy)]
-struct Transposed {
-    l: Lengths,
-    /// Most taps of a phase.
-    taps: [usize; 2],
-    /// Rows and columns of y.
-    output: [usize; 2],
-}
-
-impl Transposed {
-    fn new(l: Lengths) -> Self {
-        let taps = [0, 1].map(|i| l.g.kernel[i].div_ceil(l.g.stride[i]));
-        Self { l, taps, output: l.g.output() }
-    }
-
-    /// Places from a row of y to the next.
-    fn width(&self) -> usize {
-        self.output[1] + self.taps[1] - 1
-    }
-
-    /// Blocks of 32 places of y of `rows` rows of one image.
-    fn blocks(&self, rows: usize) -> usize {
-        ((rows - 1) * self.width() + self.output[1]).div_ceil(DEPTH)
-    }
-
-    /// Places of x of `rows` rows of one image: what all taps see of the blocks.
-    fn places(&self, rows: usize) -> usize {
-        let seen = self.blocks(rows) * DEPTH + (self.taps[0] - 1) * self.width() + self.taps[1] - 1;
-        seen.next_multiple_of(DEPTH)
-    }
-
-    fn strip(&self) -> (usize, usize) {
-        let place = 6 * (self.l.ci.next_multiple_of(TILE) + self.l.co.next_multiple_of(TILE));
-        let image = self.places(self.output[0]) * place;
-        strip(self.l.batch, self.output[0], self.width() * place, image, PACKED)
-    }
-
-    /// Bytes of a part of a channel, an odd number of cache lines.
-    fn pitch(&self) -> usize {
-        let (images, rows) = self.strip();
-        ((images * self.places(rows) / DEPTH) | 1) * 64
-    }
-
-    fn planes(&self) -> usize {
-        self.l.ci.next_multiple_of(TILE) * 3 * self.pitch()
-    }
-
-    fn bytes(&self) -> usize {
-        let (images, rows) = self.strip();
-        self.planes() + images * self.blocks(rows) * self.l.co.div_ceil(TILE) * B_BYTES
-    }
-}
-
-unsafe fn by_tiles(
-    t: &Transposed,
-    x: *const f32,
-    dy: *const f32,
-    dw: *mut f32,
-    memory: *mut u8,
-    parallel: bool,
-) {
-    let [sy, sx] = t.l.g.stride;
-    let packed = memory.wrapping_add(t.planes());
-    let shared = Shared((x, dy, dw, memory, packed));
-    for s in strips(t.l.batch, t.output[0], t.strip()) {
-        let (blocks, places) = (t.blocks(s.rows), t.places(s.rows));
-        let tiles = t.l.co.div_ceil(TILE);
-        share(tiles * s.images, parallel, |item| {
-            let (_, dy, _, _, packed) = shared.get();
-            // SAFETY: the caller's contract; items are apart.
-            unsafe { pack_dy(t, s, item / s.images, item % s.images, dy, packed) };
-        });
-        for (py, px) in (0..sy).flat_map(|y| (0..sx).map(move |x| (y, x))) {
-            let (ay, ax) = (Axis::filter(&t.l.g, 0, py), Axis::filter(&t.l.g, 1, px));
-            let taps = ay.taps * ax.taps;
-            if taps == 0 {
-                continue;
-            }
-            let bands = t.l.ci.div_ceil(TILE);
-            share(bands * s.images, parallel, |item| {
-                let (x, _, _, memory, _) = shared.get();
-                // SAFETY: the caller's contract; items are apart.
-                unsafe { transpose_x(t, s, [ay, ax], item / s.images, item % s.images, x, memory) };
-            });
-            let walk = amx::Walk {
-                row: 3 * t.pitch(),
-                part: t.pitch(),
-                step: 2 * DEPTH,
-                blocks,
-                runs: [(1, 0), (s.images, 2 * places)],
-            };
-            share((taps * bands).div_ceil(2), parallel, |pair| {
-                let (_, _, dw, memory, packed) = shared.get();
-                let side = |half: usize| {
-                    let item = (2 * pair + half).min(taps * bands - 1);
-                    let (d, band) = ((item / bands / ax.taps, item / bands % ax.taps), item % bands);
-                    let tap = ay.kernel_tap(d.0) * t.l.g.kernel[1] + ax.kernel_tap(d.1);
-                    let a = band * TILE * 3 * t.pitch() + 2 * (d.0 * t.width() + d.1);
-                    let rows =
-                        if 2 * pair + half < taps * bands { TILE.min(t.l.ci - band * TILE) } else { 0 };
-                    (a, (tap * t.l.ci + band * TILE) * t.l.co, rows)
-                };
-                let (one, two) = (side(0), side(1));
-                // SAFETY: the caller's contract; each pair writes its own rows of dw.
-                unsafe {
-                    with_tiles(|| {
-                        for j in (0..t.l.co).step_by(PANEL) {
-                            let block = amx::Block {
-                                a: [memory.add(one.0), memory.add(two.0)],
-                                rows: [one.2, two.2],
-                                b: packed.add(j / TILE * s.images * blocks * B_BYTES),
-                                c: [dw.add(one.1 + j), dw.add(two.1 + j)],
-                                row: t.l.co,
-                                cols: PANEL.min(t.l.co - j),
-                                accumulate: t.l.adds || s.image + s.row > 0,
-                            };
-                            amx::block(&walk, &block);
-                        }
-                    });
-                }
-            });
-        }
-    }
-}
-
-/// 16 channels of one image of dy.
-unsafe fn pack_dy(t: &Transposed, s: Strip, tile: usize, image: usize, dy: *const f32, packed: *mut u8) {
-    let ([h, w], co, blocks) = (t.output, t.l.co, t.blocks(s.rows));
-    let channels = TILE.min(co - tile * TILE);
-    // Tiles of a panel take turns; the last panel may have one.
-    let (panel, side) = (tile / 2, tile % 2);
-    let turns = co.div_ceil(TILE).saturating_sub(2 * panel).min(2);
-    let total = s.images * blocks;
-    for q in 0..blocks {
-        let mut rows = [std::ptr::null(); DEPTH];
-        for (i, row) in rows.iter_mut().enumerate() {
-            let (y, x) = ((q * DEPTH + i) / t.width(), (q * DEPTH + i) % t.width());
-            if y < s.rows && x < w {
-                let at = ((s.image + image) * h + s.row + y) * w + x;
-                *row = dy.wrapping_add(at * co + tile * TILE);
-            }
-        }
-        let at = panel * 2 * total + (image * blocks + q) * turns + side;
-        // SAFETY: rows are inside dy, the tile inside the scratch.
-        unsafe { pairs(&rows, channels, packed.add(at * B_BYTES)) };
-    }
-}
-
-/// 16 channels of one image of a phase of x.
-unsafe fn transpose_x(
-    t: &Transposed,
-    s: Strip,
-    [ay, ax]: [Axis; 2],
-    band: usize,
-    image: usize,
-    x: *const f32,
-    memory: *mut u8,
-) {
-    let ([h, w], ci) = (t.l.g.input, t.l.ci);
-    let places = t.places(s.rows);
-    let (height, width) = (ay.places(s.rows), ax.places(t.output[1]));
-    let to = memory.wrapping_add(band * TILE * 3 * t.pitch() + 2 * image * places);
-    for p in (0..places).step_by(DEPTH) {
-        let mut points = [std::ptr::null(); DEPTH];
-        for (i, point) in points.iter_mut().enumerate() {
-            let (py, px) = ((p + i) / t.width(), (p + i) % t.width());
-            let inside = py < height && px < width;
-            let (sy, sx) = (ay.source(s.row + py), ax.source(px));
-            if let (true, Some(sy), Some(sx)) = (inside, sy, sx) {
-                let at = ((s.image + image) * h + sy) * w + sx;
-                *point = x.wrapping_add(at * ci + band * TILE);
-            }
-        }
-        // SAFETY: points are inside x, the places inside the scratch.
-        unsafe { columns(&points, TILE.min(ci - band * TILE), (to.add(2 * p), 3 * t.pitch(), t.pitch())) };
     }
 }

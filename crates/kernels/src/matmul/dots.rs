@@ -85,7 +85,7 @@ unsafe fn square(t: &Dots, i: usize, j: usize, height: usize, width: usize) {
         }
         at += 16;
     }
-    let total = totals(sums);
+    let total = totals(&sums);
     let quarters: [__m128; SIDE] = [
         _mm512_extractf32x4_ps::<0>(total),
         _mm512_extractf32x4_ps::<2>(total),
@@ -113,7 +113,7 @@ unsafe fn square(t: &Dots, i: usize, j: usize, height: usize, width: usize) {
 #[allow(clippy::needless_range_loop)] // as above
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn totals(x: [[__m512; SIDE]; SIDE]) -> __m512 {
+fn totals(x: &[[__m512; SIDE]; SIDE]) -> __m512 {
     let mut half = [[_mm512_setzero_ps(); SIDE]; 2];
     for r in 0..2 {
         for c in 0..SIDE {

@@ -8,11 +8,15 @@ use super::amx::{B_BYTES, DEPTH, TILE, mask};
 use super::split::{PARTS, narrow, parts};
 use super::transpose::transpose;
 use std::arch::x86_64::{
-    __m512, _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_setzero_ps, _mm512_srli_epi32, _mm512_storeu_si512,
+    __m512, __m512i, _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_setzero_ps, _mm512_srli_epi32,
+    _mm512_storeu_si512,
 };
 
 /// Bytes of 32 terms of a row of A.
 pub(crate) const A_BYTES: usize = PARTS * 64;
+
+/// Bytes of two terms of 16 columns.
+pub(crate) const PAIR_BYTES: usize = PARTS * 64;
 
 /// Bytes of packed B.
 pub(crate) const fn b_bytes(k: usize, n: usize) -> usize {
@@ -148,9 +152,42 @@ pub(crate) unsafe fn pairs_of_columns(columns: &[*const f32; TILE], k: usize, to
 unsafe fn pair(even: __m512, odd: __m512, to: *mut u8) {
     let [a, b, c] = parts([even, odd]);
     // SAFETY: the caller's contract.
-    unsafe {
-        _mm512_storeu_si512(to.cast(), _mm512_or_si512(_mm512_srli_epi32::<16>(a[0]), a[1]));
-        _mm512_storeu_si512(to.add(1024).cast(), _mm512_or_si512(_mm512_srli_epi32::<16>(b[0]), b[1]));
-        _mm512_storeu_si512(to.add(2048).cast(), _mm512_or_si512(_mm512_srli_epi32::<16>(c[0]), c[1]));
+    unsafe { store([a[0], b[0], c[0]], [a[1], b[1], c[1]], (to, 1024)) }
+}
+
+/// The parts of `n` ≤ 16 numbers at `from` of each of two points. A null point is zero.
+///
+/// # Safety
+/// Each point holds `from + n` numbers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(crate) unsafe fn two_points(points: [*const f32; 2], from: usize, n: usize) -> [[__m512i; PARTS]; 2] {
+    let at = |p: *const f32| if p.is_null() { p } else { p.wrapping_add(from) };
+    // SAFETY: the caller's contract.
+    let [a, b, c] = unsafe { parts([load(at(points[0]), n), load(at(points[1]), n)]) };
+    [[a[0], b[0], c[0]], [a[1], b[1], c[1]]]
+}
+
+/// Two terms of 16 columns as [part][16][2].
+///
+/// # Safety
+/// `to` holds [`PAIR_BYTES`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(crate) unsafe fn store_pair(even: [__m512i; PARTS], odd: [__m512i; PARTS], to: *mut u8) {
+    // SAFETY: the caller's contract.
+    unsafe { store(even, odd, (to, 64)) }
+}
+
+/// Two terms of 16 columns, `part` bytes from a part to the next.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn store(even: [__m512i; PARTS], odd: [__m512i; PARTS], (to, part): (*mut u8, usize)) {
+    let mut i = 0;
+    while i < PARTS {
+        let line = _mm512_or_si512(_mm512_srli_epi32::<16>(even[i]), odd[i]);
+        // SAFETY: the caller's contract.
+        unsafe { _mm512_storeu_si512(to.add(i * part).cast(), line) };
+        i += 1;
     }
 }
