@@ -1,6 +1,6 @@
 //! C = op(A) op(B), rank 2 or batched rank 3.
 //!
-//! Exactness: a reduction of length K. Order: along K for each element with AVX-512, with AMX tiles ([`amx`]) in blocks
+//! Exactness: a reduction of length K. Order: along K for each element with AVX-512, with AMX tiles in blocks
 //! of 32 terms, each to the accuracy of f32; else the matrix library's. None depends on the number of threads.
 //!
 //! Non-finite numbers: as the reference, but that with AMX ∞ times a number may be NaN where it would be ∞.
