@@ -93,6 +93,7 @@ fn one_dimension_without_corrections_is_a_product_of_factors() {
     }
 }
 
+/// The interpreter draws by the plain formula.
 #[test]
 fn drawn_noise_is_a_function_of_seed_correction_and_sample() {
     let (sampler, predictor, seed) = (sampler(4, 3), Gaussian { variance: 0.3 }, 11);
@@ -101,7 +102,7 @@ fn drawn_noise_is_a_function_of_seed_correction_and_sample() {
     let run = sampler.compile(&mut executor, &predictor, &SHAPE, NoiseSource::Given).unwrap();
     let fill = |id, step| {
         let mut values = vec![0.0; 40];
-        Stream::new(seed, id).fill_normal(step, 0, 8, &mut values);
+        Stream::new(seed, id).fill_normal_plainly(step, 0, 8, &mut values);
         values
     };
     run.start_from(&mut executor, &fill(stream::START, 0)).unwrap();

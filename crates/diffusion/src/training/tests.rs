@@ -85,7 +85,7 @@ fn times_and_noise_given_are_those_drawn() {
         if given {
             let (mut times, mut noise) = (vec![0.0; 8], vec![0.0; 48]);
             Stream::new(4, stream::TRAINING_TIME).fill_uniform(7, 0, 1, &mut times);
-            Stream::new(4, stream::TRAINING_NOISE).fill_normal(7, 0, 6, &mut noise);
+            Stream::new(4, stream::TRAINING_NOISE).fill_normal_plainly(7, 0, 6, &mut noise);
             trainer.step_on(7, 1e-3, &x, &times, &noise).unwrap();
         } else {
             trainer.step(7, 1e-3, &x).unwrap();
