@@ -2,8 +2,8 @@
 //! apart).
 //!
 //! A row stage is taken block by block: one worker runs all steps of a block in its own block-sized slots, so that
-//! activations stay in cache; sums over rows leave one partial result a block and are added in the order of blocks.
-//! Block sizes are the plan's, so the bits do not depend on the number of threads.
+//! activations stay in cache; sums over rows leave one partial result a group of blocks and are added in the order of
+//! groups. Blocks and groups are the plan's, so the bits do not depend on the number of threads.
 
 mod buffer;
 mod packs;
@@ -30,11 +30,14 @@ pub struct CpuOptions {
     pub plan: PlanOptions,
     /// Instruction set; must be available.
     pub level: Level,
+    /// Bytes of packed weights of a program beyond which those of different stages share memory, and are packed in
+    /// every run. Results do not depend on it.
+    pub kept_packs: usize,
 }
 
 impl Default for CpuOptions {
     fn default() -> Self {
-        Self { threads: 0, plan: PlanOptions::default(), level: Level::detect() }
+        Self { threads: 0, plan: PlanOptions::default(), level: Level::detect(), kept_packs: 128 << 20 }
     }
 }
 

@@ -25,10 +25,6 @@ pub(super) struct Pack {
     stages: (usize, usize),
 }
 
-/// Bytes of packed weights of a program beyond which those of different stages share memory, and are packed in every
-/// run.
-pub(super) const KEPT: usize = 128 << 20;
-
 /// All packed arrays of a program, and their memory.
 #[derive(Default)]
 pub(super) struct Packs {

@@ -2,7 +2,7 @@
 
 use super::CpuOptions;
 use super::buffer::{Buffer, aligned};
-use super::packs::{KEPT, Packs};
+use super::packs::Packs;
 use sda_graph::{Access, Op, Place, Plan, Program, Stage, Step, StepKind};
 use sda_kernels::{Level, can_add, fused, scratch_len};
 
@@ -113,7 +113,7 @@ impl Compiled {
         let mut stages: Vec<Prestage> =
             plan.stages.iter().enumerate().map(|(at, stage)| making.stage(at, stage)).collect();
         let Making { mut partials, mut packs, .. } = making;
-        packs.place(KEPT);
+        packs.place(options.kept_packs);
         for (at, stage) in stages.iter_mut().enumerate() {
             if let Prestage::Rows { packs: before, .. } = stage {
                 *before = packs.of_stage(at);

@@ -1,6 +1,7 @@
 //! The executor against the interpreter and against itself.
 
 mod allocation;
+mod packs;
 mod random_programs;
 mod rows;
 mod runs;

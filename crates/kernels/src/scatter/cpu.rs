@@ -1,4 +1,5 @@
 use crate::Call;
+use crate::gather::cpu::runs;
 
 /// Runs of adjacent indices are one sweep.
 pub(crate) fn cpu(axis: usize, indices: &[usize], call: Call<'_, f32>) {
@@ -9,13 +10,9 @@ pub(crate) fn cpu(axis: usize, indices: &[usize], call: Call<'_, f32>) {
         return;
     }
     for (x, y) in call.inputs[0].chunks_exact(from).zip(call.output.chunks_exact_mut(to)) {
-        let mut at = 0;
-        while at < indices.len() {
-            let first = indices[at];
-            let run = indices[at..].iter().enumerate().take_while(|(i, n)| **n == first + i).count();
+        for (at, first, run) in runs(indices) {
             let added = &x[at * inner..(at + run) * inner];
             y[first * inner..(first + run) * inner].iter_mut().zip(added).for_each(|(y, x)| *y += x);
-            at += run;
         }
     }
 }
