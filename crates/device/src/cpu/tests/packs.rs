@@ -52,7 +52,7 @@ fn weights_that_changed_are_packed_again() {
         let mut cpu =
             Cpu::with_options(CpuOptions { threads: 2, kept_packs, ..CpuOptions::default() }).unwrap();
         let (program, halve) = (cpu.compile(&twice()).unwrap(), cpu.compile(&halve()).unwrap());
-        let mut result = |cpu: &mut Cpu| {
+        let result = |cpu: &mut Cpu| {
             cpu.run(program, KEY, &[&x()]).unwrap();
             cpu.output(program, 0).to_vec()
         };
