@@ -1,5 +1,9 @@
 //! Executors that replay a plan.
 
 mod cpu;
+#[cfg(feature = "gpu")]
+mod wgpu;
 
 pub use cpu::{Cpu, CpuOptions, Profile};
+#[cfg(feature = "gpu")]
+pub use wgpu::{AdapterChoice, AdapterDescription, AdapterKind, Wgpu, adapters};

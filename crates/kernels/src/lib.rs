@@ -17,6 +17,7 @@ pub mod conv;
 pub mod elementwise;
 pub mod fused;
 pub mod gather;
+pub mod gpu;
 mod interpreter;
 mod level;
 pub mod matmul;
