@@ -6,4 +6,6 @@ mod wgpu;
 
 pub use cpu::{Cpu, CpuOptions, Profile};
 #[cfg(feature = "gpu")]
-pub use wgpu::{AdapterChoice, AdapterDescription, AdapterKind, Wgpu, adapters};
+pub use wgpu::{
+    AdapterChoice, AdapterDescription, AdapterKind, LaunchTime, Wgpu, WgpuOptions, WgpuProfile, adapters,
+};

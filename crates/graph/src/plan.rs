@@ -110,11 +110,17 @@ pub struct PlanOptions {
     /// Bytes of slots for one of the program's rows beyond which rows marked inside the graph ([`Op::Rows`]: the
     /// windows of one long trajectory) are cut along instead.
     pub largest_row: usize,
+    /// Arrays that a fused step reads and writes at most; a single op may have up to four.
+    pub arrays: usize,
+    /// Whether each step on whole arrays is a stage of its own, so that the next may use its memory: for a device that
+    /// takes one step at a time.
+    pub sequential: bool,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { reuse: true, block: None, largest_row: 16 << 20 }
+        let arrays = Fused::MAX_OPERANDS + Fused::MAX_RESULTS;
+        Self { reuse: true, block: None, largest_row: 16 << 20, arrays, sequential: false }
     }
 }
 
@@ -146,9 +152,9 @@ impl Plan {
     }
 
     fn cut(program: &Program, options: PlanOptions, cut: Cut) -> Self {
-        let mut raw = raw_steps(program);
+        let mut raw = raw_steps(program, options.arrays);
         classify(program, &mut raw, cut);
-        let order = schedule(&raw);
+        let order = schedule(&raw, options.sequential);
         Placement::new(program, &raw, &order, options).finish()
     }
 

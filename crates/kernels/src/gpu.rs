@@ -5,9 +5,14 @@
 //! the device crate runs it.
 
 mod dispatch;
+pub(crate) mod product;
+mod step;
+mod strided;
 mod text;
 
 pub use dispatch::{Array, Dispatch};
+pub use step::{GpuCall, Target, launches};
+pub(crate) use strided::Strided;
 pub(crate) use text::Text;
 
 /// How products of matrices and convolutions are rounded.
@@ -36,4 +41,15 @@ pub struct Abilities {
 impl Abilities {
     /// What every adapter has.
     pub const PORTABLE: Self = Self { half: false, subgroups: false, cooperative: None, arrays: 8 };
+}
+
+/// Invocations of every kernel's workgroup.
+pub(crate) const INVOCATIONS: usize = 256;
+
+/// Finds a workgroup's place in a launch.
+pub(crate) const GRID: &str = include_str!("gpu/grid.wgsl");
+
+/// Numbers of some arrays.
+pub(crate) fn numbers(shapes: &[&[usize]]) -> u64 {
+    shapes.iter().map(|s| s.iter().product::<usize>() as u64).sum()
 }

@@ -1,21 +1,71 @@
 //! The wgpu executor: replays a plan on any GPU by the hand-written kernels of `sda_kernels::gpu`.
+//!
+//! Slots are buffers; pipelines, bind groups and launches are made when a program is compiled. A run writes its inputs by
+//! one copy and submits its launches once, or a few times where a driver might take a submission for hung. Nothing is
+//! read back until somebody asks for an output or a state.
 
 mod adapter;
+mod compiled;
+mod context;
+mod layout;
+mod profile;
 
 pub use adapter::{AdapterChoice, AdapterDescription, AdapterKind, adapters};
+pub use profile::{LaunchTime, WgpuProfile};
 
-use ndarray::{ArrayD, ArrayViewD};
-use sda_graph::{Executor, ExecutorError, Handle, Program, RunKey};
-use sda_kernels::gpu::Precision;
+use compiled::{Compiled, Region, array};
+use context::Context;
+use layout::Bounds;
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use sda_graph::{Executor, ExecutorError, Handle, Plan, Program, RunKey};
+use sda_kernels::gpu::{Abilities, Precision, Target};
 
 fn error(message: impl Into<String>) -> ExecutorError {
     ExecutorError::Device(message.into())
 }
 
+/// How a [`Wgpu`] works.
+#[derive(Clone, Debug, Default)]
+pub struct WgpuOptions {
+    /// Which adapter.
+    pub adapter: AdapterChoice,
+    /// How products are rounded.
+    pub precision: Precision,
+    /// What kernels may use; `None` is all that the adapter has.
+    pub abilities: Option<Abilities>,
+    /// Rows in a block at most; `None` is as many as the adapter's limits allow.
+    pub block: Option<usize>,
+    /// Whether every value has memory of its own: the reference of the tests.
+    pub apart: bool,
+    /// Whether every array lies between guard words and is full of NaN before it is written.
+    pub guards: bool,
+}
+
+/// A state of the store.
+struct State {
+    name: String,
+    shape: Vec<usize>,
+    region: Region,
+}
+
 /// A GPU as an executor, f32 at the boundary.
-#[derive(Debug)]
 pub struct Wgpu {
-    description: AdapterDescription,
+    context: Context,
+    target: Target,
+    bounds: Bounds,
+    guards: bool,
+    states: Vec<State>,
+    programs: Vec<Compiled>,
+}
+
+impl std::fmt::Debug for Wgpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wgpu")
+            .field("adapter", &self.context.description.name)
+            .field("target", &self.target)
+            .field("programs", &self.programs.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Wgpu {
@@ -23,37 +73,172 @@ impl Wgpu {
     ///
     /// Errors: no such adapter, or its driver refuses.
     pub fn new(choice: &AdapterChoice, precision: Precision) -> Result<Self, ExecutorError> {
-        let (_adapter, description) = adapter::find(choice)?;
-        let _ = precision;
-        Ok(Self { description })
+        Self::with_options(&WgpuOptions { adapter: choice.clone(), precision, ..WgpuOptions::default() })
+    }
+
+    /// An executor with every choice explicit.
+    ///
+    /// Errors: as [`Wgpu::new`].
+    pub fn with_options(options: &WgpuOptions) -> Result<Self, ExecutorError> {
+        let context = Context::open(&options.adapter)?;
+        let abilities = options.abilities.unwrap_or(context.description.abilities);
+        let mut bounds = Bounds::new(&context.description, &context.limits);
+        bounds.arrays = abilities.arrays;
+        bounds.block = options.block.unwrap_or(usize::MAX).max(1);
+        bounds.reuse = !options.apart;
+        let target = Target { abilities, precision: options.precision };
+        Ok(Self { context, target, bounds, guards: options.guards, states: Vec::new(), programs: Vec::new() })
     }
 
     /// What it runs on.
     pub fn description(&self) -> &AdapterDescription {
-        &self.description
+        &self.context.description
+    }
+
+    /// What its kernels are made for.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// The plan of a compiled program.
+    pub fn plan(&self, program: Handle) -> &Plan {
+        &self.programs[program.0].plan
+    }
+
+    /// Launches and submissions of a run of a program.
+    pub fn launches(&self, program: Handle) -> (usize, usize) {
+        let compiled = &self.programs[program.0];
+        (compiled.launches.len(), compiled.submissions.len())
+    }
+
+    /// Pipelines made so far.
+    pub fn pipelines(&self) -> usize {
+        self.context.pipelines()
+    }
+
+    /// Bytes held on the device: states, and slots, scratch and inputs of all programs.
+    pub fn bytes(&self) -> u64 {
+        let states: u64 = self.states.iter().map(|s| 4 * s.region.len as u64).sum();
+        states + self.programs.iter().map(Compiled::bytes).sum::<u64>()
+    }
+
+    /// Waits until all runs are done.
+    ///
+    /// Errors: something has gone wrong with the device.
+    pub fn finish(&mut self) -> Result<(), ExecutorError> {
+        self.context.wait(None)
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.states.iter().position(|s| s.name == name)
+    }
+
+    /// Position of a state, made with zeros where it does not exist.
+    fn state(&mut self, name: &str, shape: &[usize]) -> Result<usize, ExecutorError> {
+        if let Some(i) = self.find(name) {
+            let have = &self.states[i].shape;
+            return if have == shape {
+                Ok(i)
+            } else {
+                Err(ExecutorError::StateShape { name: name.into(), want: shape.to_vec(), have: have.clone() })
+            };
+        }
+        let len: usize = shape.iter().product();
+        let need = 4 * len as u64;
+        if need > self.bounds.buffer {
+            return Err(error(format!(
+                "state «{name}» needs {} MiB, and the adapter's buffers hold {}; lower the number of samples, their \
+                 length or the network's width",
+                need >> 20,
+                self.bounds.buffer >> 20
+            )));
+        }
+        let context = &self.context;
+        let what = format!("allocate {} MiB for state «{name}»", need.div_ceil(1 << 20));
+        let region = context.guarded(&what, || {
+            let region = array(context, name, len, self.guards);
+            context.queue.write_buffer(&region.buffer, region.offset, bytemuck::cast_slice(&vec![0f32; len]));
+            Ok(region)
+        })?;
+        self.states.push(State { name: name.into(), shape: shape.to_vec(), region });
+        Ok(self.states.len() - 1)
+    }
+
+    /// The latest run's output.
+    ///
+    /// Errors: something has gone wrong with the device.
+    fn fetch(&mut self, program: Handle, index: usize) -> Result<&[f32], ExecutorError> {
+        let compiled = &mut self.programs[program.0];
+        let Region { buffer, offset, .. } = &compiled.outputs[index];
+        self.context.read(buffer, *offset, &mut compiled.fetched[index])?;
+        Ok(&compiled.fetched[index])
     }
 }
 
 impl Executor for Wgpu {
     type Real = f32;
 
-    fn compile(&mut self, _: &Program) -> Result<Handle, ExecutorError> {
-        Err(error("not yet"))
+    fn compile(&mut self, program: &Program) -> Result<Handle, ExecutorError> {
+        let declared = program.graph.states();
+        let positions: Result<Vec<usize>, _> =
+            declared.iter().map(|d| self.state(&d.name, &d.shape)).collect();
+        let positions = positions?;
+        let states: Vec<&State> = positions.iter().map(|&i| &self.states[i]).collect();
+        let (target, bounds) = (&self.target, &self.bounds);
+        let compiled = Compiled::new(&mut self.context, target, bounds, program, &states, self.guards)?;
+        self.programs.push(compiled);
+        Ok(Handle(self.programs.len() - 1))
     }
 
-    fn run(&mut self, _: Handle, _: RunKey, _: &[&[f32]]) -> Result<(), ExecutorError> {
-        Err(error("not yet"))
+    fn run(&mut self, program: Handle, key: RunKey, inputs: &[&[f32]]) -> Result<(), ExecutorError> {
+        let compiled = &mut self.programs[program.0];
+        compiled.program.check_inputs(inputs)?;
+        compiled.bind(&self.context.queue, key, inputs);
+        let last = compiled.submissions.len() - 1;
+        for (i, launches) in compiled.submissions.iter().enumerate() {
+            let mut encoder =
+                self.context.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            if !launches.is_empty() {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                for launch in &compiled.launches[launches.clone()] {
+                    pass.set_pipeline(&launch.pipeline);
+                    pass.set_bind_group(0, &launch.group, &[]);
+                    pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
+                }
+            }
+            if i == last {
+                for (from, to) in &compiled.copies {
+                    let bytes = 4 * to.len as u64;
+                    if bytes > 0 {
+                        encoder.copy_buffer_to_buffer(&from.buffer, from.offset, &to.buffer, to.offset, bytes);
+                    }
+                }
+            }
+            self.context.submit(encoder)?;
+        }
+        Ok(())
     }
 
-    fn output(&mut self, _: Handle, _: usize) -> &[f32] {
-        &[]
+    fn output(&mut self, program: Handle, index: usize) -> &[f32] {
+        self.fetch(program, index).unwrap_or(&[])
     }
 
-    fn read(&mut self, _: &str) -> Result<ArrayD<f32>, ExecutorError> {
-        Err(error("not yet"))
+    fn read(&mut self, state: &str) -> Result<ArrayD<f32>, ExecutorError> {
+        let Some(i) = self.find(state) else {
+            let known = self.states.iter().map(|s| s.name.clone()).collect();
+            return Err(ExecutorError::NoState { name: state.into(), known });
+        };
+        let State { shape, region, .. } = &self.states[i];
+        let mut values = vec![0.0; region.len];
+        self.context.read(&region.buffer, region.offset, &mut values)?;
+        ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|e| error(e.to_string()))
     }
 
-    fn write(&mut self, _: &str, _: ArrayViewD<'_, f32>) -> Result<(), ExecutorError> {
-        Err(error("not yet"))
+    fn write(&mut self, state: &str, value: ArrayViewD<'_, f32>) -> Result<(), ExecutorError> {
+        let i = self.state(state, value.shape())?;
+        let region = &self.states[i].region;
+        let values: Vec<f32> = value.iter().copied().collect();
+        self.context.queue.write_buffer(&region.buffer, region.offset, bytemuck::cast_slice(&values));
+        self.context.check()
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Fusion<'g> {
     /// For each node, the one whose memory it shows.
     pub(crate) roots: Vec<NodeId>,
     pub(super) ends: &'g [bool],
+    /// Arrays that a step reads and writes at most.
+    pub(super) arrays: usize,
 }
 
 /// The node whose memory an alias shows.
@@ -63,7 +65,7 @@ fn sums_last_axis(graph: &Graph, id: NodeId) -> bool {
 
 impl<'g> Fusion<'g> {
     /// `ends`: nodes that an output or update needs as memory.
-    pub(crate) fn new(graph: &'g Graph, live: &[bool], ends: &'g [bool]) -> Self {
+    pub(crate) fn new(graph: &'g Graph, live: &[bool], ends: &'g [bool], arrays: usize) -> Self {
         let n = graph.nodes().len();
         let roots: Vec<NodeId> = (0..n).map(|i| root(graph, graph.id(i))).collect();
         let mut fusion = Self {
@@ -73,6 +75,7 @@ impl<'g> Fusion<'g> {
             consumers: vec![Vec::new(); n],
             roots,
             ends,
+            arrays,
         };
         // From the last node back, so that a broadcast's readers are known when it is reached: one that every
         // reader takes as addressing is never made.
@@ -213,6 +216,7 @@ impl<'g> Fusion<'g> {
     fn fits(&self, a: usize, b: usize) -> bool {
         let inside = |n: NodeId| self.group_of[n.index()].is_some_and(|g| g == a || g == b);
         let mut operands: HashSet<(NodeId, Option<Operand>)> = HashSet::new();
+        let mut read: HashSet<NodeId> = HashSet::new();
         let mut results = 0;
         for &m in self.groups[a].members.iter().chain(&self.groups[b].members) {
             for &x in &self.graph.node(m).inputs {
@@ -221,9 +225,11 @@ impl<'g> Fusion<'g> {
                     Link::Direct(s) | Link::Expand(s) if inside(s) => {}
                     Link::Direct(s) | Link::Expand(s) => {
                         operands.insert((s, None));
+                        read.insert(s);
                     }
                     Link::Load(s, operand) => {
                         operands.insert((s, Some(operand)));
+                        read.insert(s);
                     }
                     Link::Number(_) => {}
                 }
@@ -231,7 +237,9 @@ impl<'g> Fusion<'g> {
             let escapes = self.ends[m.index()] || self.consumers[m.index()].iter().any(|&c| !inside(c));
             results += usize::from(escapes);
         }
-        operands.len() <= Fused::MAX_OPERANDS && results <= Fused::MAX_RESULTS
+        operands.len() <= Fused::MAX_OPERANDS
+            && results <= Fused::MAX_RESULTS
+            && read.len() + results <= self.arrays
     }
 
     fn merge(&mut self, a: usize, b: usize) {

@@ -110,10 +110,16 @@ impl Fusion<'_> {
         let read: BTreeSet<NodeId> = group.members.iter().flat_map(|&m| self.sources(m)).collect();
         let more = cone.arrays.iter().filter(|a| !read.contains(a)).count();
         let operands = read.union(&cone.reads.iter().copied().collect()).count();
+        let results = group.members.iter().filter(|m| self.escapes(m.index())).count();
+        // What the cone reads of a group that has written none of it so far is one more result of that group.
+        let is_new = |s: &NodeId| self.group_of[s.index()].is_some() && !self.escapes(s.index());
+        let tight = self.arrays < Fused::MAX_OPERANDS;
         // The last condition: what is read by another addressing must be in memory before the group begins.
         more <= borrowed.len()
             && cone.nodes.len() <= MAX_AGAIN
             && operands + 8 <= Fused::MAX_OPERANDS
+            && operands + results <= self.arrays
+            && !(tight && cone.reads.iter().any(is_new))
             && cone.reads.iter().all(|s| self.group_of[s.index()] != Some(b))
     }
 

@@ -26,13 +26,15 @@ impl Raw {
 }
 
 /// All steps of a program, unordered.
-pub(super) fn raw_steps(program: &Program) -> Vec<Raw> {
+///
+/// `arrays`: how many a fused step reads and writes at most.
+pub(super) fn raw_steps(program: &Program, arrays: usize) -> Vec<Raw> {
     let graph = &program.graph;
     let live = program.live();
     let mut ends = vec![false; live.len()];
     let end_nodes = program.outputs.iter().map(|(_, n)| *n).chain(program.updates.iter().map(|(_, n)| *n));
     end_nodes.for_each(|n| ends[root(graph, n).index()] = true);
-    let fusion = Fusion::new(graph, &live, &ends);
+    let fusion = Fusion::new(graph, &live, &ends, arrays);
     let escapes: Vec<bool> = (0..live.len()).map(|i| fusion.escapes(i)).collect();
     let mut raw = Vec::new();
     for (i, &is_live) in live.iter().enumerate() {

@@ -38,7 +38,9 @@ impl Ready {
 }
 
 /// Stages as long as they can be: each goes on while a step of its kind can run.
-pub(super) fn schedule(raw: &[Raw]) -> Vec<Run> {
+///
+/// `sequential`: a stage on whole arrays is one step.
+pub(super) fn schedule(raw: &[Raw], sequential: bool) -> Vec<Run> {
     let before = dependencies(raw);
     let mut waiting: Vec<usize> = before.iter().map(Vec::len).collect();
     let mut after = vec![Vec::new(); raw.len()];
@@ -63,6 +65,9 @@ pub(super) fn schedule(raw: &[Raw]) -> Vec<Run> {
                 deferred.push(i);
             } else {
                 release(i, &mut ready);
+            }
+            if sequential && rows == 0 {
+                break;
             }
         }
         deferred.into_iter().for_each(|i| release(i, &mut ready));

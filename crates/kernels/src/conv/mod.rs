@@ -18,6 +18,7 @@ pub(crate) mod cpu;
 mod direct;
 #[cfg(target_arch = "x86_64")]
 mod filter;
+pub(crate) mod gpu;
 pub(crate) mod reference;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,8 @@
 //! Rows are taken in strips of about 512 points, so that every register of a strip stays in the first-level cache.
 
 pub(crate) mod cases;
+mod code;
+pub(crate) mod gpu;
 mod strip;
 
 use crate::Level;

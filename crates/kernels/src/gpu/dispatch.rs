@@ -1,5 +1,6 @@
 //! One launch of one kernel.
 
+use super::{GRID, GpuCall, INVOCATIONS, Text, numbers};
 use std::sync::Arc;
 
 /// What a kernel binds.
@@ -11,12 +12,24 @@ pub enum Array {
     Output(usize),
     /// Indices fixed when the plan is made, read.
     Table(Arc<[u32]>),
-    /// Scratch of this many 32-bit numbers, written by one dispatch of the step and read by a later one.
-    ScratchWritten(usize),
-    /// Scratch that an earlier dispatch of the step has written.
-    ScratchRead(usize),
+    /// Memory between the launches of one step.
+    Scratch {
+        /// Which of the step's.
+        slot: usize,
+        /// 32-bit numbers.
+        len: usize,
+        /// Whether this launch writes it; else an earlier one has.
+        written: bool,
+    },
     /// Seed and step of the run: low and high half of the seed, the step.
     Key,
+}
+
+impl Array {
+    /// Whether a launch writes it.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Output(_) | Self::Scratch { written: true, .. })
+    }
 }
 
 /// One launch.
@@ -34,6 +47,28 @@ pub struct Dispatch {
     pub groups: usize,
     /// Floating-point operations.
     pub flops: u64,
-    /// Bytes that must cross memory.
+    /// Bytes that must cross memory: every input read and every output written once.
     pub bytes: u64,
+}
+
+impl Dispatch {
+    /// A launch with one invocation for each of `count` numbers.
+    pub(crate) fn each(
+        name: &str,
+        text: Text,
+        call: &GpuCall<'_>,
+        arrays: Vec<Array>,
+        dims: &[u32],
+        count: usize,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            text: text.file(GRID).into_string(),
+            arrays,
+            dims: dims.to_vec(),
+            groups: count.div_ceil(INVOCATIONS),
+            flops: 0,
+            bytes: 4 * (numbers(call.shapes) + numbers(call.outputs)),
+        }
+    }
 }

@@ -3,4 +3,5 @@
 
 pub(crate) mod cases;
 pub(crate) mod cpu;
+pub(crate) mod gpu;
 pub(crate) mod reference;

@@ -5,3 +5,4 @@ mod fast_forms;
 mod interpreter;
 mod nan;
 mod replay;
+mod wgsl;

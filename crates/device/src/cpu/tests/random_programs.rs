@@ -49,7 +49,7 @@ proptest! {
         let program = random_program(seed, nodes);
         let level = Level::detect();
         for largest_row in CUTS {
-            let plan = PlanOptions { block: Some(block), largest_row, reuse: true };
+            let plan = PlanOptions { block: Some(block), largest_row, ..PlanOptions::default() };
             let plain = on(cpu(1, PlanOptions { reuse: false, ..plan }, level), &program);
             prop_assert!(plain == on(cpu(1, plan, level), &program), "\n{program}");
             prop_assert!(plain == on(cpu(2, plan, level), &program), "2 threads\n{program}");

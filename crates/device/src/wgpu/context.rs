@@ -1,0 +1,263 @@
+//! A device, its queue, its pipelines, and what has gone wrong with it.
+
+use super::adapter::{self, AdapterChoice, AdapterDescription};
+use super::error;
+use rayon::prelude::*;
+use sda_graph::ExecutorError;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use ::wgpu::{BufferUsages, Features};
+
+/// Submissions that may wait for the device.
+const IN_FLIGHT: usize = 8;
+
+/// A kernel's text, and for each of its arrays whether it is written.
+pub(super) type PipelineKey = (String, Vec<bool>);
+
+/// The first thing that went wrong; everything after it fails with it.
+type Failure = Arc<Mutex<Option<String>>>;
+
+pub(super) struct Context {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) description: AdapterDescription,
+    pub(super) limits: wgpu::Limits,
+    failure: Failure,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    pipelines: HashMap<PipelineKey, wgpu::ComputePipeline>,
+    cache: Option<wgpu::PipelineCache>,
+}
+
+fn note(failure: &Failure, message: String) {
+    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+}
+
+impl Context {
+    /// Opens an adapter's device with all that it has.
+    pub(super) fn open(choice: &AdapterChoice) -> Result<Self, ExecutorError> {
+        let (adapter, description) = adapter::find(choice)?;
+        let wanted = Features::SHADER_F16
+            | Features::SUBGROUP
+            | Features::TIMESTAMP_QUERY
+            | Features::PIPELINE_CACHE
+            | Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        let features = adapter.features() & wanted;
+        let limits = adapter.limits();
+        let experimental = if features.contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+            // SAFETY: the one experimental feature is used by kernels that a self-test has compared with plain ones.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        };
+        let opened = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("sda"),
+            required_features: features,
+            required_limits: limits.clone(),
+            experimental_features: experimental,
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        }));
+        let (device, queue) =
+            opened.map_err(|e| error(format!("open {}: {e}; try another with --device", description.name)))?;
+        let failure = Failure::default();
+        let (lost, uncaptured, name) = (Arc::clone(&failure), Arc::clone(&failure), description.name.clone());
+        device.set_device_lost_callback(move |reason, message| {
+            note(&lost, format!("{name} was lost ({reason:?}: {message})"));
+        });
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| note(&uncaptured, e.to_string())));
+        let cache = features.contains(Features::PIPELINE_CACHE).then(|| {
+            // SAFETY: there is no data that could be another driver's.
+            unsafe {
+                device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor {
+                    label: None,
+                    data: None,
+                    fallback: true,
+                })
+            }
+        });
+        Ok(Self {
+            device,
+            queue,
+            description,
+            limits,
+            failure,
+            in_flight: VecDeque::new(),
+            layouts: HashMap::new(),
+            pipelines: HashMap::new(),
+            cache,
+        })
+    }
+
+    /// Errors: something went wrong since the device was opened.
+    pub(super) fn check(&self) -> Result<(), ExecutorError> {
+        match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(message) => Err(error(message)),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs what makes things on the device.
+    ///
+    /// Errors: it is out of memory, or refuses them.
+    pub(super) fn guarded<T>(
+        &self,
+        what: &str,
+        make: impl FnOnce() -> Result<T, ExecutorError>,
+    ) -> Result<T, ExecutorError> {
+        let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let made = make();
+        let mut found = None;
+        for scope in scopes.into_iter().rev() {
+            found = pollster::block_on(scope.pop()).or(found);
+        }
+        self.check()?;
+        match found {
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(error(format!(
+                "{what}: {} is out of memory; lower the number of samples, their length, the batch or the network's \
+                 width",
+                self.description.name
+            ))),
+            Some(e) => Err(error(format!("{what}: {e}"))),
+            None => made,
+        }
+    }
+
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: BufferUsages) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes.max(4).next_multiple_of(4),
+            usage: usage | BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Submits commands, and waits where too many are under way.
+    pub(super) fn submit(&mut self, encoder: wgpu::CommandEncoder) -> Result<(), ExecutorError> {
+        let index = self.queue.submit([encoder.finish()]);
+        self.in_flight.push_back(index);
+        if self.in_flight.len() > IN_FLIGHT {
+            let oldest = self.in_flight.pop_front();
+            self.wait(oldest)?;
+        }
+        self.check()
+    }
+
+    /// Waits for one submission, or all.
+    pub(super) fn wait(&mut self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), ExecutorError> {
+        if submission.is_none() {
+            self.in_flight.clear();
+        }
+        let waited = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+        self.check()?;
+        waited.map(|_| ()).map_err(|e| error(format!("wait for {}: {e}", self.description.name)))
+    }
+
+    /// The numbers of part of a buffer, once everything submitted is done.
+    pub(super) fn read(
+        &mut self,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        into: &mut [f32],
+    ) -> Result<(), ExecutorError> {
+        if into.is_empty() {
+            return self.check();
+        }
+        let bytes = 4 * into.len() as u64;
+        let staging = self.guarded("read from the device", || {
+            Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("read back"),
+                size: bytes,
+                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }))
+        })?;
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+        self.submit(encoder)?;
+        staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+        self.wait(None)?;
+        let view = staging
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|e| error(format!("read from {}: {e}", self.description.name)))?;
+        into.copy_from_slice(bytemuck::cast_slice(&view));
+        Ok(())
+    }
+
+    /// Makes the pipelines that are not there yet, side by side.
+    pub(super) fn prepare(&mut self, wanted: HashSet<PipelineKey>) -> Result<(), ExecutorError> {
+        let new: Vec<PipelineKey> = wanted.into_iter().filter(|k| !self.pipelines.contains_key(k)).collect();
+        for (_, written) in &new {
+            if !self.layouts.contains_key(written) {
+                let layout = self.layout(written);
+                self.layouts.insert(written.clone(), layout);
+            }
+        }
+        let made: Vec<Result<wgpu::ComputePipeline, ExecutorError>> =
+            new.par_iter().map(|key| self.guarded("build a kernel", || Ok(self.pipeline(key)))).collect();
+        for (key, pipeline) in new.into_iter().zip(made) {
+            self.pipelines.insert(key, pipeline?);
+        }
+        Ok(())
+    }
+
+    /// A pipeline that has been prepared, and the layout of its arrays.
+    pub(super) fn pipeline_of(&self, key: &PipelineKey) -> (&wgpu::ComputePipeline, &wgpu::BindGroupLayout) {
+        (&self.pipelines[key], &self.layouts[&key.1].0)
+    }
+
+    /// Number of pipelines made.
+    pub(super) fn pipelines(&self) -> usize {
+        self.pipelines.len()
+    }
+
+    /// `Dims`, then the arrays.
+    fn layout(&self, written: &[bool]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+        let entry = |binding: usize, ty| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        };
+        let arrays = written.iter().enumerate().map(|(i, &written)| {
+            entry(i + 1, wgpu::BufferBindingType::Storage { read_only: !written })
+        });
+        let entries: Vec<_> = [entry(0, wgpu::BufferBindingType::Uniform)].into_iter().chain(arrays).collect();
+        let group = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let pipeline = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&group)],
+            immediate_size: 0,
+        });
+        (group, pipeline)
+    }
+
+    fn pipeline(&self, key: &PipelineKey) -> wgpu::ComputePipeline {
+        let (text, written) = key;
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        };
+        // SAFETY: the kernels compare every index with the lengths of their arrays, their loops end, and the parity
+        // tests look at guard words around every array.
+        let module = unsafe {
+            self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+        };
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: Some(&self.layouts[written].1),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Every kernel writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: self.cache.as_ref(),
+        })
+    }
+}

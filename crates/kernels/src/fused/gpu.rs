@@ -1,0 +1,234 @@
+//! A fused group as WGSL: one line an instruction.
+//!
+//! Without sums one invocation computes one point. With sums LANES invocations share a row: a loop over its columns for
+//! each sum that another one needs, and a last loop that writes; values of an earlier loop are computed again from the
+//! arrays, which the cache holds.
+
+use super::code::{Code, Value};
+use crate::gpu::{Array, Dispatch, GRID, GpuCall, INVOCATIONS, Target, Text, numbers};
+use sda_graph::Fused;
+use std::fmt::Write;
+
+const FUNCTIONS: &str = include_str!("../elementwise/functions.wgsl");
+const ROWS: &str = include_str!("rows.wgsl");
+const SUBGROUPS: &str = include_str!("rows_subgroups.wgsl");
+
+pub(crate) fn launches(target: &Target, fused: &Fused, call: &GpuCall<'_>) -> Vec<Dispatch> {
+    let rows = call.rows;
+    let memory = Memory::new(call);
+    assert!(
+        memory.arrays.len() <= target.abilities.arrays.max(MOST_UNPLANNED),
+        "a fused step of {} arrays, at most {} can be bound",
+        memory.arrays.len(),
+        target.abilities.arrays
+    );
+    let code = Code::new(fused, &memory.input_names(call));
+    let body = Body { fused, code: &code, memory: &memory, call };
+    let (name, text, points_of_a_group) = if code.sums() {
+        body.by_rows(target)
+    } else {
+        ("fused", body.by_points(), INVOCATIONS)
+    };
+    let text = memory.declarations(text).file(FUNCTIONS).file(GRID);
+    let points = rows * fused.cols;
+    vec![Dispatch {
+        name: name.into(),
+        text: text.into_string(),
+        arrays: memory.arrays.clone(),
+        dims: vec![rows as u32],
+        groups: if code.sums() { rows.div_ceil(points_of_a_group) } else { points.div_ceil(INVOCATIONS) },
+        flops: (fused.body.len() * points) as u64,
+        bytes: 4 * (numbers(call.shapes) + numbers(call.outputs)),
+    }]
+}
+
+/// Arrays that a single elementwise op reads and writes at most: what cannot be planned away.
+const MOST_UNPLANNED: usize = 4;
+
+/// The arrays of a call, each bound once.
+struct Memory {
+    arrays: Vec<Array>,
+    /// Identity of each array.
+    ids: Vec<usize>,
+}
+
+impl Memory {
+    /// What is written stands for what is read in its place.
+    fn new(call: &GpuCall<'_>) -> Self {
+        let n = call.shapes.len();
+        let mut memory = Self { arrays: Vec::new(), ids: Vec::new() };
+        let outputs = (0..call.outputs.len()).map(|k| (call.memory[n + k], Array::Output(k)));
+        let inputs = (0..n).map(|k| (call.memory[k], Array::Input(k)));
+        for (id, array) in outputs.chain(inputs) {
+            if !memory.ids.contains(&id) {
+                memory.ids.push(id);
+                memory.arrays.push(array);
+            }
+        }
+        memory
+    }
+
+    fn name(&self, id: usize) -> String {
+        let at = self.ids.iter().position(|i| *i == id).expect("every array of the call has a place");
+        format!("{}{at}", if self.arrays[at].is_written() { "y" } else { "x" })
+    }
+
+    fn input_names(&self, call: &GpuCall<'_>) -> Vec<String> {
+        call.memory[..call.shapes.len()].iter().map(|id| self.name(*id)).collect()
+    }
+
+    fn declarations(&self, mut text: Text) -> Text {
+        text = text.file(
+            "struct Dims {\n    rows: u32,\n}\n\n@group(0) @binding(0) var<uniform> dims: Dims;",
+        );
+        for (at, array) in self.arrays.iter().enumerate() {
+            let access = if array.is_written() { "read_write" } else { "read" };
+            let name = self.name(self.ids[at]);
+            text = text.file(&format!(
+                "@group(0) @binding({}) var<storage, {access}> {name}: array<f32>;",
+                at + 1
+            ));
+        }
+        text
+    }
+}
+
+struct Body<'a> {
+    fused: &'a Fused,
+    code: &'a Code,
+    memory: &'a Memory,
+    call: &'a GpuCall<'a>,
+}
+
+const HEAD: &str = "@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+";
+
+impl Body<'_> {
+    /// One invocation a point.
+    fn by_points(&self) -> Text {
+        let mut lines = format!(
+            "{HEAD}) {{
+    let at = position(group, groups) * 256u + lane;
+    if (at >= dims.rows * COLS) {{
+        return;
+    }}
+    let row = at / COLS;
+    let col = at % COLS;
+"
+        );
+        self.code.constants(&mut lines);
+        for (i, value) in self.code.values.iter().enumerate() {
+            line(&mut lines, 4, &format!("let v{i} = {};", value.expression));
+        }
+        for k in 0..self.fused.results.len() {
+            let store = self.store(k);
+            let guarded = if self.fused.full_results[k] || self.fused.cols == 1 {
+                store
+            } else {
+                format!("if (col == 0u) {{ {store} }}")
+            };
+            line(&mut lines, 4, &guarded);
+        }
+        lines.push_str("}\n");
+        Text::default().constant("COLS", self.fused.cols).file(&lines)
+    }
+
+    /// Several invocations a row.
+    fn by_rows(&self, target: &Target) -> (&'static str, Text, usize) {
+        let cols = self.fused.cols;
+        let lanes = if cols > 1024 { INVOCATIONS } else { cols.next_power_of_two().min(32) };
+        let subgroups = lanes == INVOCATIONS && target.abilities.subgroups;
+        let arguments = if subgroups { "subgroup, subgroups, member" } else { "lane" };
+        let mut lines = HEAD.to_owned();
+        if subgroups {
+            lines.push_str(
+                "    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) subgroups: u32,
+    @builtin(subgroup_invocation_id) member: u32,
+",
+            );
+        }
+        let _ = write!(
+            lines,
+            ") {{
+    let at = position(group, groups) * {}u + lane / LANES;
+    let row = min(at, dims.rows - 1u);
+    let first = lane % LANES;
+    let end = select(0u, COLS, at < dims.rows);
+",
+            INVOCATIONS / lanes
+        );
+        self.code.constants(&mut lines);
+        self.phases(&mut lines, arguments);
+        lines.push_str("}\n");
+        let text = Text::default().constant("COLS", cols);
+        if subgroups {
+            let text = text.constant("LANES", lanes).file(&lines).file(SUBGROUPS);
+            return ("fused rows, subgroups", text, 1);
+        }
+        let text = text.constant("LANES", lanes).file(&lines).file(ROWS);
+        ("fused rows", text, INVOCATIONS / lanes)
+    }
+
+    /// Values per row and the loops over columns, in the order in which they can be known.
+    fn phases(&self, lines: &mut String, arguments: &str) {
+        let values = &self.code.values;
+        let last = values.iter().map(|v| v.phase).max().unwrap_or(0);
+        for phase in 0..=last {
+            let sums: Vec<usize> =
+                (0..values.len()).filter(|&i| values[i].summed.is_some() && values[i].phase == phase).collect();
+            if !sums.is_empty() {
+                self.sums(lines, &sums, arguments);
+            }
+            let of_rows = |(_, v): &(usize, &Value)| !v.full && v.summed.is_none() && v.phase == phase;
+            for (i, value) in values.iter().enumerate().filter(of_rows) {
+                line(lines, 4, &format!("let v{i} = {};", value.expression));
+            }
+        }
+        let results = &self.code.results;
+        let wide: Vec<usize> = (0..results.len()).filter(|&k| self.fused.full_results[k]).collect();
+        if !wide.is_empty() {
+            line(lines, 4, "for (var col = first; col < end; col += LANES) {");
+            let needed: Vec<usize> = wide.iter().filter_map(|&k| results[k].value).collect();
+            self.loop_body(lines, &needed);
+            wide.iter().for_each(|&k| line(lines, 8, &self.store(k)));
+            line(lines, 4, "}");
+        }
+        for k in (0..results.len()).filter(|&k| !self.fused.full_results[k]) {
+            line(lines, 4, &format!("if (first == 0u && at < dims.rows) {{ {} }}", self.store(k)));
+        }
+    }
+
+    fn sums(&self, lines: &mut String, sums: &[usize], arguments: &str) {
+        let summed: Vec<usize> = sums.iter().filter_map(|&i| self.code.values[i].summed).collect();
+        sums.iter().for_each(|i| line(lines, 4, &format!("var part{i} = 0.0;")));
+        line(lines, 4, "for (var col = first; col < end; col += LANES) {");
+        self.loop_body(lines, &summed);
+        for (i, from) in sums.iter().zip(&summed) {
+            line(lines, 8, &format!("part{i} += v{from};"));
+        }
+        line(lines, 4, "}");
+        sums.iter().for_each(|i| line(lines, 4, &format!("let v{i} = row_sum(part{i}, {arguments});")));
+    }
+
+    /// The full values that some values need, in order.
+    fn loop_body(&self, lines: &mut String, needed: &[usize]) {
+        for i in self.code.cone(needed) {
+            line(lines, 8, &format!("let v{i} = {};", self.code.values[i].expression));
+        }
+    }
+
+    fn store(&self, k: usize) -> String {
+        let name = self.memory.name(self.call.memory[self.call.shapes.len() + k]);
+        let at = if self.fused.full_results[k] && self.fused.cols > 1 { "row * COLS + col" } else { "row" };
+        format!("{name}[{at}] = {};", self.code.results[k].expression)
+    }
+}
+
+fn line(lines: &mut String, indent: usize, text: &str) {
+    let _ = writeln!(lines, "{:indent$}{text}", "");
+}

@@ -1,0 +1,33 @@
+// y[o, BEFORE + j STEP, i] = x[o, j, i] along one axis, 0 elsewhere; o counts the axes before it, i those after it.
+//
+// One invocation writes one number. Exact.
+// Constants: FROM and TO lengths of the axis in x and y, INNER, BEFORE, STEP.
+
+struct Dims {
+    // Numbers of the output.
+    count: u32,
+}
+
+@group(0) @binding(0) var<uniform> dims: Dims;
+@group(0) @binding(1) var<storage, read> x: array<f32>; // [o, FROM, INNER]
+@group(0) @binding(2) var<storage, read_write> y: array<f32>; // [o, TO, INNER]
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = position(group, groups) * 256u + lane;
+    if (at < dims.count) {
+        let i = at % INNER;
+        let to = at / INNER % TO;
+        let o = at / INNER / TO;
+        let j = (to - BEFORE) / STEP;
+        var value = 0.0;
+        if (to >= BEFORE && j < FROM && j * STEP == to - BEFORE) {
+            value = x[(o * FROM + j) * INNER + i];
+        }
+        y[at] = value;
+    }
+}
