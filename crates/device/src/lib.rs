@@ -1,6 +1,8 @@
 //! Executors that replay a plan.
 
 mod cpu;
+#[cfg(test)]
+mod runs;
 #[cfg(feature = "gpu")]
 mod wgpu;
 

@@ -11,7 +11,7 @@ mod prepare;
 mod profile;
 mod replay;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use buffer::Buffer;
 pub use profile::Profile;

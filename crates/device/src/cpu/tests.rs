@@ -4,7 +4,6 @@ mod allocation;
 mod packs;
 mod random_programs;
 mod rows;
-mod runs;
 mod store;
 mod threads;
-mod training;
+pub(crate) mod training;

@@ -3,12 +3,12 @@
 use super::context::{Context, PipelineKey};
 use super::layout::{Bounds, LONGEST, Launch, Layout, Part};
 use super::{State, error};
+use ::wgpu::BufferUsages;
 use sda_graph::{ExecutorError, Place, Plan, Program, RunKey};
 use sda_kernels::gpu::{Array, Target};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use ::wgpu::BufferUsages;
 
 /// Numbers before and after every array when guards are asked for; a multiple of every adapter's alignment.
 pub(super) const GUARD: usize = 64;
@@ -149,7 +149,13 @@ pub(super) fn array(context: &Context, label: &str, len: usize, guarded: bool) -
 }
 
 impl<'a> Memory<'a> {
-    fn new(context: &'a Context, program: &Program, layout: &Layout, states: &[&State], guarded: bool) -> Self {
+    fn new(
+        context: &'a Context,
+        program: &Program,
+        layout: &Layout,
+        states: &[&State],
+        guarded: bool,
+    ) -> Self {
         let alignment = context.limits.min_storage_buffer_offset_alignment as usize;
         let graph = &program.graph;
         let lengths = graph.inputs().iter().map(|d| 4 * d.shape.iter().product::<usize>());

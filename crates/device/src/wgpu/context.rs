@@ -2,11 +2,11 @@
 
 use super::adapter::{self, AdapterChoice, AdapterDescription};
 use super::error;
+use ::wgpu::{BufferUsages, Features};
 use rayon::prelude::*;
 use sda_graph::ExecutorError;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use ::wgpu::{BufferUsages, Features};
 
 /// Submissions that may wait for the device.
 const IN_FLIGHT: usize = 8;
@@ -58,8 +58,8 @@ impl Context {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         }));
-        let (device, queue) =
-            opened.map_err(|e| error(format!("open {}: {e}; try another with --device", description.name)))?;
+        let (device, queue) = opened
+            .map_err(|e| error(format!("open {}: {e}; try another with --device", description.name)))?;
         let failure = Failure::default();
         let (lost, uncaptured, name) = (Arc::clone(&failure), Arc::clone(&failure), description.name.clone());
         device.set_device_lost_callback(move |reason, message| {
@@ -105,7 +105,8 @@ impl Context {
         what: &str,
         make: impl FnOnce() -> Result<T, ExecutorError>,
     ) -> Result<T, ExecutorError> {
-        let filters = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
+        let filters =
+            [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let made = make();
         let mut found = None;
@@ -221,10 +222,12 @@ impl Context {
             ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
             count: None,
         };
-        let arrays = written.iter().enumerate().map(|(i, &written)| {
-            entry(i + 1, wgpu::BufferBindingType::Storage { read_only: !written })
-        });
-        let entries: Vec<_> = [entry(0, wgpu::BufferBindingType::Uniform)].into_iter().chain(arrays).collect();
+        let arrays = written
+            .iter()
+            .enumerate()
+            .map(|(i, &written)| entry(i + 1, wgpu::BufferBindingType::Storage { read_only: !written }));
+        let entries: Vec<_> =
+            [entry(0, wgpu::BufferBindingType::Uniform)].into_iter().chain(arrays).collect();
         let group = self
             .device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
@@ -238,10 +241,8 @@ impl Context {
 
     fn pipeline(&self, key: &PipelineKey) -> wgpu::ComputePipeline {
         let (text, written) = key;
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: None,
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(text.into()) };
         // SAFETY: the kernels compare every index with the lengths of their arrays, their loops end, and the parity
         // tests look at guard words around every array.
         let module = unsafe {

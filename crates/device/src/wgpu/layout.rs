@@ -140,7 +140,8 @@ impl Layout {
                 })
             })
             .collect();
-        let views = |of: &[(Vec<usize>, Part)]| -> Vec<Vec<usize>> { of.iter().map(|(s, _)| s.clone()).collect() };
+        let views =
+            |of: &[(Vec<usize>, Part)]| -> Vec<Vec<usize>> { of.iter().map(|(s, _)| s.clone()).collect() };
         let (shapes, written) = (views(&inputs), views(&outputs));
         let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
         let written: Vec<&[usize]> = written.iter().map(Vec::as_slice).collect();

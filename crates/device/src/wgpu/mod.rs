@@ -9,6 +9,8 @@ mod compiled;
 mod context;
 mod layout;
 mod profile;
+#[cfg(test)]
+mod tests;
 
 pub use adapter::{AdapterChoice, AdapterDescription, AdapterKind, adapters};
 pub use profile::{LaunchTime, WgpuProfile};
@@ -210,7 +212,13 @@ impl Executor for Wgpu {
                 for (from, to) in &compiled.copies {
                     let bytes = 4 * to.len as u64;
                     if bytes > 0 {
-                        encoder.copy_buffer_to_buffer(&from.buffer, from.offset, &to.buffer, to.offset, bytes);
+                        encoder.copy_buffer_to_buffer(
+                            &from.buffer,
+                            from.offset,
+                            &to.buffer,
+                            to.offset,
+                            bytes,
+                        );
                     }
                 }
             }

@@ -1,8 +1,8 @@
 //! A run timed launch by launch, on the device's own clock.
 
 use super::{Wgpu, error};
-use sda_graph::{ExecutorError, Handle, RunKey};
 use ::wgpu::BufferUsages;
+use sda_graph::{ExecutorError, Handle, RunKey};
 
 /// Launches in one set of timestamps: each takes two.
 const SET: usize = 1024;
@@ -87,7 +87,13 @@ impl Wgpu {
         }
         let mut encoder = context.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for (from, to) in compiled.copies.iter().filter(|(_, to)| to.len > 0) {
-            encoder.copy_buffer_to_buffer(&from.buffer, from.offset, &to.buffer, to.offset, 4 * to.len as u64);
+            encoder.copy_buffer_to_buffer(
+                &from.buffer,
+                from.offset,
+                &to.buffer,
+                to.offset,
+                4 * to.len as u64,
+            );
         }
         context.submit(encoder)?;
         Ok(profile)

@@ -8,12 +8,7 @@ const INPUT: &str = include_str!("input.wgsl");
 const FILTER: &str = include_str!("filter.wgsl");
 
 /// The three faces as products.
-pub(crate) fn launches(
-    target: &Target,
-    face: Face,
-    g: &ConvGeometry,
-    call: &GpuCall<'_>,
-) -> Vec<Dispatch> {
+pub(crate) fn launches(target: &Target, face: Face, g: &ConvGeometry, call: &GpuCall<'_>) -> Vec<Dispatch> {
     let (p, q, out) = (call.shapes[0], call.shapes[1], call.outputs[0]);
     let batch = p[0];
     let (ci, co) = match face {

@@ -24,11 +24,8 @@ pub(crate) fn launches(target: &Target, fused: &Fused, call: &GpuCall<'_>) -> Ve
     );
     let code = Code::new(fused, &memory.input_names(call));
     let body = Body { fused, code: &code, memory: &memory, call };
-    let (name, text, points_of_a_group) = if code.sums() {
-        body.by_rows(target)
-    } else {
-        ("fused", body.by_points(), INVOCATIONS)
-    };
+    let (name, text, points_of_a_group) =
+        if code.sums() { body.by_rows(target) } else { ("fused", body.by_points(), INVOCATIONS) };
     let text = memory.declarations(text).file(FUNCTIONS).file(GRID);
     let points = rows * fused.cols;
     vec![Dispatch {
@@ -78,16 +75,13 @@ impl Memory {
     }
 
     fn declarations(&self, mut text: Text) -> Text {
-        text = text.file(
-            "struct Dims {\n    rows: u32,\n}\n\n@group(0) @binding(0) var<uniform> dims: Dims;",
-        );
+        text =
+            text.file("struct Dims {\n    rows: u32,\n}\n\n@group(0) @binding(0) var<uniform> dims: Dims;");
         for (at, array) in self.arrays.iter().enumerate() {
             let access = if array.is_written() { "read_write" } else { "read" };
             let name = self.name(self.ids[at]);
-            text = text.file(&format!(
-                "@group(0) @binding({}) var<storage, {access}> {name}: array<f32>;",
-                at + 1
-            ));
+            text = text
+                .file(&format!("@group(0) @binding({}) var<storage, {access}> {name}: array<f32>;", at + 1));
         }
         text
     }
@@ -179,8 +173,9 @@ impl Body<'_> {
         let values = &self.code.values;
         let last = values.iter().map(|v| v.phase).max().unwrap_or(0);
         for phase in 0..=last {
-            let sums: Vec<usize> =
-                (0..values.len()).filter(|&i| values[i].summed.is_some() && values[i].phase == phase).collect();
+            let sums: Vec<usize> = (0..values.len())
+                .filter(|&i| values[i].summed.is_some() && values[i].phase == phase)
+                .collect();
             if !sums.is_empty() {
                 self.sums(lines, &sums, arguments);
             }

@@ -117,7 +117,11 @@ impl Product {
         let scaling = if half { HALF } else { SINGLE };
         if let Some(size) = cooperative {
             let subgroups = INVOCATIONS / size;
-            let j = self.n.div_ceil(32).min(if self.n.next_multiple_of(96) <= self.n.next_multiple_of(128) { 3 } else { 4 });
+            let j = self.n.div_ceil(32).min(if self.n.next_multiple_of(96) <= self.n.next_multiple_of(128) {
+                3
+            } else {
+                4
+            });
             let text = begin
                 .file("enable wgpu_cooperative_matrix;")
                 .constant("PARTS", LARGEST_PARTS)

@@ -17,11 +17,11 @@ pub(crate) mod cases;
 pub(crate) mod cpu;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod dots;
+pub(crate) mod gpu;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod in_bands;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod pack;
-pub(crate) mod gpu;
 pub(crate) mod reference;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod split;

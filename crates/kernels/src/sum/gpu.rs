@@ -34,11 +34,8 @@ pub(crate) fn launches(target: &Target, axes: &[usize], call: &GpuCall<'_>) -> V
 
 /// Adds up the sums [splits, outputs] of scratch `slot` into the output.
 pub(crate) fn of_parts(target: &Target, slot: usize, splits: usize, outputs: usize, adds: bool) -> Dispatch {
-    let form = Form {
-        kept: Strided::new([(outputs, 1)]),
-        summed: Strided::new([(splits, outputs)]),
-        outputs,
-    };
+    let form =
+        Form { kept: Strided::new([(outputs, 1)]), summed: Strided::new([(splits, outputs)]), outputs };
     let len = splits * outputs;
     let mut made =
         form.launch(target, 1, adds, vec![Array::Scratch { slot, len, written: false }, Array::Output(0)]);

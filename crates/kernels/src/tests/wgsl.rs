@@ -33,9 +33,9 @@ pub(super) fn program_launches(program: &Program, target: &Target) -> Vec<Dispat
 }
 
 fn step_launches(step: &Step, target: &Target) -> Vec<Dispatch> {
-    let places: Vec<_> = step.inputs.iter().map(|i| i.place).chain(step.outputs.iter().map(|o| o.place)).collect();
-    let memory: Vec<usize> =
-        places.iter().map(|p| places.iter().position(|q| q == p).unwrap()).collect();
+    let places: Vec<_> =
+        step.inputs.iter().map(|i| i.place).chain(step.outputs.iter().map(|o| o.place)).collect();
+    let memory: Vec<usize> = places.iter().map(|p| places.iter().position(|q| q == p).unwrap()).collect();
     let shapes: Vec<&[usize]> = step.inputs.iter().map(|i| &i.shape[..]).collect();
     let outputs: Vec<&[usize]> = step.outputs.iter().map(|o| &o.shape[..]).collect();
     let rows = match &step.kind {
@@ -57,7 +57,8 @@ fn step_launches(step: &Step, target: &Target) -> Vec<Dispatch> {
 fn parsed(text: &str) -> (Module, ModuleInfo) {
     let show = |message: String| -> ! { panic!("{message}\n{text}") };
     let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| show(e.emit_to_string(text)));
-    let capabilities = Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP | Capabilities::COOPERATIVE_MATRIX;
+    let capabilities =
+        Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP | Capabilities::COOPERATIVE_MATRIX;
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
         .subgroup_operations(naga::valid::SubgroupOperationSet::all())
@@ -98,9 +99,11 @@ fn check(name: &str, dispatch: &Dispatch, module: &Module) {
 
 fn translate(name: &str, module: &Module, info: &ModuleInfo, to_hlsl: bool) {
     let options = spv::Options { lang_version: (1, 6), ..spv::Options::default() };
-    let words = spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
+    let words =
+        spv::write_vec(module, info, &options, None).unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}"));
     assert!(words.len() > 50, "{name}");
-    let options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
+    let options =
+        msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..msl::Options::default() };
     let (metal, _) = msl::write_string(module, info, &options, &msl::PipelineOptions::default())
         .unwrap_or_else(|e| panic!("{name}: MSL: {e}"));
     assert!(metal.contains("kernel void"), "{name}");
@@ -139,7 +142,8 @@ fn all(programs: impl Iterator<Item = (String, Program)>) -> usize {
 
 #[test]
 fn parity_every_kernel_and_case_is_valid_and_translates() {
-    let cases = kernels().into_iter().flat_map(|kernel| kernel.cases().into_iter().map(move |c| (kernel.name, c)));
+    let cases =
+        kernels().into_iter().flat_map(|kernel| kernel.cases().into_iter().map(move |c| (kernel.name, c)));
     let texts = all(cases.map(|(kernel, case)| (format!("{kernel} {}", case.name), case.program)));
     assert!(texts > 300, "{texts} texts only");
 }

@@ -1,6 +1,6 @@
 //! Packed weights and the profile: what a run gives does not depend on either.
 
-use super::runs::bits;
+use crate::runs::bits;
 use crate::{Cpu, CpuOptions};
 use ndarray::{ArrayD, IxDyn};
 use sda_graph::{Declaration, Executor, Graph, Program, RunKey};

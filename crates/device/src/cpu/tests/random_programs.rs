@@ -1,6 +1,6 @@
 //! Random programs: any plan, any number of threads, any instruction set.
 
-use super::runs::{States, bits, distance, run};
+use crate::runs::{States, bits, distance, run};
 use crate::{Cpu, CpuOptions};
 use proptest::prelude::*;
 use sda_graph::{PlanOptions, Program};

@@ -1,6 +1,6 @@
 //! Row values under other shapes: what is still a piece of a block, and what is not.
 
-use super::runs::{States, distance, run};
+use crate::runs::{States, distance, run};
 use crate::{Cpu, CpuOptions};
 use sda_graph::{Declaration, Graph, Law, NodeId, PlanOptions, Program};
 use sda_kernels::Interpreter;

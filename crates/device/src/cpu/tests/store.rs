@@ -1,6 +1,6 @@
 //! States, inputs, and what goes wrong with them.
 
-use super::runs::{States, bits, run};
+use crate::runs::{States, bits, run};
 use crate::{Cpu, CpuOptions};
 use ndarray::{ArrayD, arr1, arr2};
 use sda_graph::{Declaration, Executor, ExecutorError, Graph, Program, RunKey};
@@ -101,7 +101,7 @@ fn updates_see_old_values() {
         for (i, program) in programs.iter().enumerate() {
             let got = run(&mut Cpu::new(2).unwrap(), program, 3, States::Kept);
             let want = run(&mut Interpreter::<f32>::new(), program, 3, States::Kept);
-            let apart = super::runs::distance(&got, &want);
+            let apart = crate::runs::distance(&got, &want);
             assert!(apart < 1e-5, "program {i}, rows {rows}: {apart}\n{program}");
             let plain = CpuOptions::default();
             let plain = CpuOptions { plan: sda_graph::PlanOptions { reuse: false, ..plain.plan }, ..plain };

@@ -1,7 +1,7 @@
 //! Work large enough to be shared among threads, and threads of someone else's pool.
 
-use super::runs::{States, bits, distance, run};
 use crate::Cpu;
+use crate::runs::{States, bits, distance, run};
 use sda_graph::{ConvGeometry, Declaration, Face, Graph, NodeId, Padding, PaddingMode, Program};
 use sda_kernels::Interpreter;
 

@@ -1,7 +1,7 @@
 //! Twenty steps of a small training program: linear, layer norm, SiLU, linear, mean square error, AdamW in place.
 
-use super::runs::{States, bits, distance, run};
 use crate::Cpu;
+use crate::runs::{States, bits, distance, run};
 use sda_graph::{Declaration, Graph, Law, NodeId, Place, Plan, PlanOptions, Program};
 use sda_kernels::Interpreter;
 
@@ -41,7 +41,7 @@ fn adamw(g: &mut Graph, old: NodeId, gradient: NodeId, name: &str) -> [(String, 
 }
 
 /// Denoising: the network sees x + ½ε and predicts ε.
-pub(super) fn program(rows: usize) -> Program {
+pub(crate) fn program(rows: usize) -> Program {
     let mut g = Graph::new();
     let x = g.input(Declaration::rows("x", &[rows, IN]));
     let noise = g.noise(&[rows, IN], 4, Law::Normal);

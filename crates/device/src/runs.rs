@@ -5,7 +5,7 @@ use sda_core::Stream;
 use sda_graph::{Declaration, Executor, Program, RunKey};
 
 /// Normal numbers of (row, step); the same for every executor.
-pub(super) fn numbers(shape: &[usize], step: u32, row: u32) -> Vec<f32> {
+pub(crate) fn numbers(shape: &[usize], step: u32, row: u32) -> Vec<f32> {
     let n: usize = shape.iter().product();
     let mut x = vec![0.0; n];
     Stream::new(31, 2).fill_normal(step, row, n.max(1), &mut x);
@@ -18,7 +18,7 @@ fn inputs(declared: &[Declaration], step: u32) -> Vec<Vec<f32>> {
 
 /// How states begin each run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum States {
+pub(crate) enum States {
     /// As the run before left them; drawn before the first.
     Kept,
     /// Drawn anew.
@@ -26,7 +26,7 @@ pub(super) enum States {
 }
 
 /// Every output and state after each of `steps` runs, in order.
-pub(super) fn run(
+pub(crate) fn run(
     executor: &mut impl Executor<Real = f32>,
     program: &Program,
     steps: u32,
@@ -54,12 +54,12 @@ pub(super) fn run(
     all
 }
 
-pub(super) fn bits(values: &[Vec<f32>]) -> Vec<Vec<u32>> {
+pub(crate) fn bits(values: &[Vec<f32>]) -> Vec<Vec<u32>> {
     values.iter().map(|v| v.iter().map(|x| x.to_bits()).collect()).collect()
 }
 
 /// The largest difference relative to each array's largest number, or to 1.
-pub(super) fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+pub(crate) fn distance(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     assert_eq!(a.len(), b.len());
     let one = |(a, b): (&Vec<f32>, &Vec<f32>)| {
         assert_eq!(a.len(), b.len());

@@ -1,0 +1,76 @@
+//! Every case of every kernel, in every form that the adapter has.
+
+use super::{forms, guarded, has_adapter};
+use crate::Wgpu;
+use sda_graph::{Executor, Op, RunKey};
+use sda_kernels::Interpreter;
+use sda_kernels::catalogue::{Case, Exactness, kernels};
+use sda_kernels::gpu::Precision;
+
+const KEY: RunKey = RunKey { seed: 17 << 32 | 5, step: 3 };
+
+fn slices<T>(inputs: &[Vec<T>]) -> Vec<&[T]> {
+    inputs.iter().map(Vec::as_slice).collect()
+}
+
+fn interpret(case: &Case) -> Vec<Vec<f64>> {
+    let mut interpreter = Interpreter::<f64>::new();
+    let handle = interpreter.compile(&case.program).unwrap();
+    interpreter.run(handle, KEY, &slices(&case.inputs(1))).unwrap();
+    (0..case.program.outputs.len()).map(|i| interpreter.output(handle, i).to_vec()).collect()
+}
+
+fn run(gpu: &mut Wgpu, case: &Case) -> Vec<Vec<f32>> {
+    let handle = gpu.compile(&case.program).unwrap();
+    gpu.run(handle, KEY, &slices(&case.inputs(1))).unwrap();
+    (0..case.program.outputs.len()).map(|i| gpu.output(handle, i).to_vec()).collect()
+}
+
+/// Largest error of a product whose operands are rounded to f16: 2⁻¹¹ of each factor, of the sizes of all terms, and what
+/// numbers far below the largest of their array lose.
+fn mixed(case: &Case, exactness: Exactness, magnitude: f64) -> Option<f64> {
+    let is_product = matches!(case.result().op, Op::MatMul { .. } | Op::Conv(..));
+    let Exactness::Reduction { .. } = exactness else { return None };
+    is_product.then_some(1.1e-3 * magnitude + 1e-6)
+}
+
+fn check(name: &str, case: &Case, precision: Precision, got: &[Vec<f32>], want: &[Vec<f64>]) {
+    let inputs = case.inputs::<f64>(1);
+    for (k, (got, want)) in got.iter().zip(want).enumerate() {
+        assert_eq!(got.len(), want.len(), "{name}");
+        let first = if k == 0 { case.magnitude(&inputs, want) } else { Vec::new() };
+        let largest = want.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        for (i, (g, w)) in got.iter().zip(want).enumerate() {
+            let magnitude = first.get(i).copied().unwrap_or(largest);
+            let rounded = mixed(case, case.exactness, magnitude).filter(|_| precision == Precision::Mixed);
+            let near = |bound: f64| (f64::from(*g) - w).abs() <= bound;
+            let allowed = rounded.map_or_else(|| case.exactness.allows(*g, *w, magnitude), near);
+            let error = (f64::from(*g) - w).abs() / f64::from(f32::EPSILON) / magnitude;
+            assert!(
+                allowed,
+                "{name} {}, result {k} at {i}: {g} and {w} ({error:.1} ε apart), {:?}",
+                case.name, case.exactness
+            );
+        }
+    }
+}
+
+#[test]
+fn parity_of_every_kernel_and_case() {
+    if !has_adapter("parity_of_every_kernel_and_case") {
+        return;
+    }
+    for (form, abilities, precision) in forms() {
+        let mut seen = 0;
+        for kernel in kernels() {
+            let mut gpu = guarded(abilities, precision);
+            for case in kernel.cases() {
+                let name = format!("{form}: {}", kernel.name);
+                check(&name, &case, precision, &run(&mut gpu, &case), &interpret(&case));
+                seen += 1;
+            }
+            gpu.assert_guards(&format!("{form}: {}", kernel.name));
+        }
+        assert!(seen > 200, "{seen} cases only");
+    }
+}
