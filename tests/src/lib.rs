@@ -5,6 +5,8 @@ mod allocation;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod gpu;
+#[cfg(test)]
 mod import_rules;
 #[cfg(test)]
 mod reference;

@@ -15,9 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use sda_core::Real;
-use sda_device::Cpu;
+use sda_device::{AdapterChoice, Cpu, Wgpu};
 use sda_graph::{Executor, Graph, NodeId, Program, RunKey};
 use sda_kernels::Interpreter;
+use sda_kernels::gpu::Precision;
 
 use crate::reference::{Case, cases, folder};
 use report::{Report, Tolerance};
@@ -89,6 +90,15 @@ fn conformance_in_f32_by_the_reference_kernels() {
 #[test]
 fn conformance_in_f32_on_the_cpu() {
     assert_conformance(|| Cpu::new(0).unwrap(), report::SINGLE);
+}
+
+/// Networks, guidance, sampler and training steps on an adapter, in f32: the published numbers are met there too.
+#[test]
+fn parity_conformance_in_f32_on_the_gpu() {
+    if crate::gpu::has_adapter("parity_conformance_in_f32_on_the_gpu") {
+        let gpu = || Wgpu::new(&AdapterChoice::Best, Precision::F32).unwrap();
+        assert_conformance(gpu, report::SINGLE);
+    }
 }
 
 /// Runs a program once, without inputs; its outputs in order, widened.

@@ -218,7 +218,7 @@ impl<'a> Memory<'a> {
         }
         self.context.queue.write_buffer(&self.dims, 0, &dims);
         let launches: Vec<Ready> =
-            layout.launches.iter().enumerate().map(|(i, launch)| self.ready(i, launch)).collect();
+            layout.launches.iter().enumerate().map(|(i, launch)| self.ready(i, launch, bounds.widest)).collect();
         let (outputs, mut copies): (Vec<Region>, Vec<Option<(Region, Region)>>) =
             layout.plan.outputs.iter().map(|&(place, len)| self.output(place, len)).unzip();
         copies.extend(layout.plan.copies.iter().map(|&(from, state)| {
@@ -254,7 +254,7 @@ impl<'a> Memory<'a> {
         }
     }
 
-    fn ready(&self, i: usize, launch: &Launch) -> Ready {
+    fn ready(&self, i: usize, launch: &Launch, widest: u32) -> Ready {
         let dispatch = &launch.dispatch;
         let (pipeline, layout) = self.context.pipeline_of(&key_of(launch));
         let regions: Vec<Region> =
@@ -284,7 +284,7 @@ impl<'a> Memory<'a> {
         Ready {
             pipeline: pipeline.clone(),
             group,
-            groups: grid(dispatch.groups, self.context.limits.max_compute_workgroups_per_dimension),
+            groups: grid(dispatch.groups, widest),
             name: dispatch.name.clone(),
             flops: dispatch.flops,
             bytes: dispatch.bytes,

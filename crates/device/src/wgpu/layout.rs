@@ -19,6 +19,8 @@ pub(super) struct Bounds {
     pub(super) alignment: u64,
     /// Rows in a block at most.
     pub(super) block: usize,
+    /// Workgroups in a row of a launch.
+    pub(super) widest: u32,
     /// Arrays of a fused step.
     pub(super) arrays: usize,
     /// Whether slots are shared and states updated in place.
@@ -39,6 +41,7 @@ impl Bounds {
             binding: limits.max_storage_buffer_binding_size,
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             block: usize::MAX,
+            widest: limits.max_compute_workgroups_per_dimension,
             arrays: description.abilities.arrays,
             reuse: true,
             rates,
@@ -91,10 +94,16 @@ impl Layout {
             sequential: true,
         };
         loop {
-            let layout = Self::of(Plan::new(program, options), target);
+            let plan = Plan::new(program, options);
+            let multiple = multiple(&plan, bounds);
+            let block = block(&plan);
+            if is_cut(&plan) && !block.is_multiple_of(multiple) {
+                // At least one multiple; a stage of fewer rows is then one block.
+                options.block = Some((block / multiple).max(1) * multiple);
+                continue;
+            }
+            let layout = Self::of(plan, target);
             let Some(excess) = layout.excess(bounds) else { return Ok(layout) };
-            let multiple = layout.multiple(bounds);
-            let block = layout.block();
             let smaller = ((block as f64 / excess.factor) as usize).min(block - 1) / multiple * multiple;
             if smaller == 0 || !excess.by_rows {
                 return Err(error(excess.message(program)));
@@ -177,34 +186,6 @@ impl Layout {
         }
     }
 
-    /// Rows of the largest block; 1 where there are none.
-    fn block(&self) -> usize {
-        let of = |stage: &Stage| match stage {
-            Stage::Rows { block, .. } => *block,
-            Stage::Global(_) => 1,
-        };
-        self.plan.stages.iter().map(of).max().unwrap_or(1)
-    }
-
-    /// What a block's number of rows must be a multiple of, so that every block's pieces begin where a part may.
-    fn multiple(&self, bounds: &Bounds) -> usize {
-        let mut multiple = 1;
-        for stage in &self.plan.stages {
-            let Stage::Rows { rows, steps, .. } = stage else { continue };
-            let pieces = steps.iter().flat_map(|step| {
-                let inputs = step.inputs.iter().filter(|i| i.access == Access::Piece);
-                let outputs = step.outputs.iter().filter(|_| !step.reduces);
-                inputs.map(|i| (i.place, &i.shape)).chain(outputs.map(|o| (o.place, &o.shape)))
-            });
-            for (_, shape) in pieces.filter(|(place, _)| !matches!(place, Place::Local(_))) {
-                let bytes = 4 * shape.iter().product::<usize>() / rows;
-                let divisor = 1 << bytes.trailing_zeros().min(bounds.alignment.trailing_zeros());
-                multiple = multiple.max(bounds.alignment as usize / divisor);
-            }
-        }
-        multiple
-    }
-
     /// The first thing that is too large.
     fn excess(&self, bounds: &Bounds) -> Option<Excess> {
         let bytes = |numbers: usize| 4 * numbers as u64;
@@ -218,13 +199,13 @@ impl Layout {
             for part in launch.parts.iter().flatten() {
                 let (place, need, have) = (part.place, bytes(part.len), bounds.binding);
                 if need > have {
-                    let by_rows = self.block() > 1;
+                    let by_rows = block(&self.plan) > 1;
                     let factor = need as f64 / have as f64;
                     return Some(Excess { place, need, have, what: "a kernel's array", factor, by_rows });
                 }
             }
             let seconds = bounds.seconds(&launch.dispatch);
-            if seconds > 4.0 * LONGEST && self.block() > self.multiple(bounds) {
+            if seconds > LONGEST && block(&self.plan) > multiple(&self.plan, bounds) {
                 let factor = seconds / LONGEST;
                 let place = Place::Full(0);
                 return Some(Excess { place, need: 0, have: 0, what: "a launch", factor, by_rows: true });
@@ -232,6 +213,39 @@ impl Layout {
         }
         None
     }
+}
+
+/// Rows of the largest block; 1 where there are none.
+fn block(plan: &Plan) -> usize {
+    let of = |stage: &Stage| match stage {
+        Stage::Rows { block, .. } => *block,
+        Stage::Global(_) => 1,
+    };
+    plan.stages.iter().map(of).max().unwrap_or(1)
+}
+
+/// Whether a stage has several blocks.
+fn is_cut(plan: &Plan) -> bool {
+    plan.stages.iter().any(|stage| matches!(stage, Stage::Rows { rows, block, .. } if block < rows))
+}
+
+/// What a block's number of rows must be a multiple of, so that every block's pieces begin where a kernel's array may.
+fn multiple(plan: &Plan, bounds: &Bounds) -> usize {
+    let mut multiple = 1;
+    for stage in &plan.stages {
+        let Stage::Rows { rows, steps, .. } = stage else { continue };
+        let pieces = steps.iter().flat_map(|step| {
+            let inputs = step.inputs.iter().filter(|i| i.access == Access::Piece);
+            let outputs = step.outputs.iter().filter(|_| !step.reduces);
+            inputs.map(|i| (i.place, &i.shape)).chain(outputs.map(|o| (o.place, &o.shape)))
+        });
+        for (_, shape) in pieces.filter(|(place, _)| !matches!(place, Place::Local(_))) {
+            let bytes = 4 * shape.iter().product::<usize>() / rows;
+            let divisor = 1 << bytes.trailing_zeros().min(bounds.alignment.trailing_zeros());
+            multiple = multiple.max(bounds.alignment as usize / divisor);
+        }
+    }
+    multiple
 }
 
 /// What an adapter can't take.

@@ -37,6 +37,10 @@ pub struct WgpuOptions {
     pub abilities: Option<Abilities>,
     /// Rows in a block at most; `None` is as many as the adapter's limits allow.
     pub block: Option<usize>,
+    /// Workgroups in a row of a launch at most; `None` is the adapter's limit.
+    pub widest: Option<u32>,
+    /// Bytes of an array that a kernel sees at most; `None` is the adapter's limit.
+    pub binding: Option<u64>,
     /// Whether every value has memory of its own: the reference of the tests.
     pub apart: bool,
     /// Whether every array lies between guard words and is full of NaN before it is written.
@@ -87,6 +91,8 @@ impl Wgpu {
         let mut bounds = Bounds::new(&context.description, &context.limits);
         bounds.arrays = abilities.arrays;
         bounds.block = options.block.unwrap_or(usize::MAX).max(1);
+        bounds.widest = options.widest.unwrap_or(bounds.widest).clamp(1, bounds.widest);
+        bounds.binding = options.binding.unwrap_or(bounds.binding).min(bounds.binding);
         bounds.reuse = !options.apart;
         let target = Target { abilities, precision: options.precision };
         Ok(Self { context, target, bounds, guards: options.guards, states: Vec::new(), programs: Vec::new() })

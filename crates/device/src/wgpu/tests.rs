@@ -1,5 +1,6 @@
 //! Parity with the reference on whatever adapter there is: hardware, or a program on the CPU.
 
+mod blocks;
 mod catalogue;
 mod programs;
 

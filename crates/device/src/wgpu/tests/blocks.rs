@@ -1,0 +1,131 @@
+//! What is too large for an adapter is cut: into blocks of rows, and into rows of workgroups.
+
+use super::has_adapter;
+use crate::runs::{States, distance, run};
+use crate::{Wgpu, WgpuOptions};
+use sda_graph::{Declaration, Executor, ExecutorError, Graph, Law, NodeId, Program, Stage};
+use sda_kernels::Interpreter;
+use sda_kernels::catalogue::random_program;
+use sda_kernels::gpu::Abilities;
+
+fn gpu(options: WgpuOptions) -> Wgpu {
+    Wgpu::with_options(&WgpuOptions { abilities: Some(Abilities::PORTABLE), guards: true, ..options }).unwrap()
+}
+
+/// Rows that are pieces of 64 numbers, with noise, weights, a sum over rows that is used again, and a state.
+fn program(rows: usize) -> Program {
+    let mut g = Graph::new();
+    let x = g.input(Declaration::rows("x", &[rows, 4, 16]));
+    let s = g.state(Declaration::rows("s", &[rows, 4, 16]));
+    let w = g.state(Declaration::shared("w", &[16, 16]));
+    let noise = g.noise(&[rows, 4, 16], 2, Law::Normal);
+    let y = g.add(x, noise);
+    let flat = g.reshape(y, &[rows * 4, 16]);
+    let product = g.linear(flat, w);
+    let y = g.tanh(product);
+    let y = g.reshape(y, &[rows, 4, 16]);
+    let new = g.add(s, y);
+    let square = g.square(new);
+    let total = g.sum_all(square);
+    let mean = g.scale(total, 1.0 / (rows * 64) as f64);
+    let gradient: Vec<NodeId> = g.gradient(mean, &[w]);
+    Program::new(g).output("mean", mean).output("gradient", gradient[0]).update("s", new)
+}
+
+#[test]
+fn parity_in_blocks_of_rows() {
+    if !has_adapter("parity_in_blocks_of_rows") {
+        return;
+    }
+    let program = program(37);
+    let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
+    for block in [1, 2, 5, 36, 37] {
+        let mut gpu = gpu(WgpuOptions { block: Some(block), ..WgpuOptions::default() });
+        let got = run(&mut gpu, &program, 2, States::Drawn);
+        gpu.assert_guards("blocks");
+        let apart = distance(&got, &want);
+        assert!(apart < 1e-5, "blocks of {block}: {apart}");
+    }
+}
+
+#[test]
+fn parity_of_random_programs_in_blocks() {
+    if !has_adapter("parity_of_random_programs_in_blocks") {
+        return;
+    }
+    for seed in 200..206 {
+        let program = random_program(seed, 25);
+        let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
+        for block in [1, 4] {
+            let mut gpu = gpu(WgpuOptions { block: Some(block), ..WgpuOptions::default() });
+            let got = run(&mut gpu, &program, 2, States::Drawn);
+            gpu.assert_guards("blocks");
+            let apart = distance(&got, &want);
+            assert!(apart < 5e-4, "program {seed}, blocks of {block}: {apart}\n{program}");
+        }
+    }
+}
+
+/// An array that a kernel may not see whole is seen block by block; one that no block divides is refused, with its size.
+#[test]
+fn parity_of_arrays_beyond_the_binding_limit() {
+    if !has_adapter("parity_of_arrays_beyond_the_binding_limit") {
+        return;
+    }
+    let program = program(100);
+    let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
+    let small = |binding| WgpuOptions { binding: Some(binding), ..WgpuOptions::default() };
+    // An array of all rows has 25 600 bytes.
+    for (binding, blocks) in [(25_600, 1), (10_000, 3), (1024, 25)] {
+        let mut gpu = gpu(small(binding));
+        let handle = gpu.compile(&program).unwrap();
+        let most = gpu.plan(handle).stages.iter().map(|stage| match stage {
+            Stage::Rows { rows, block, .. } => rows.div_ceil(*block),
+            Stage::Global(_) => 1,
+        });
+        assert_eq!(most.max(), Some(blocks), "at {binding} bytes");
+        let apart = distance(&run(&mut gpu, &program, 2, States::Drawn), &want);
+        assert!(apart < 1e-5, "at {binding} bytes: {apart}");
+    }
+    let Err(ExecutorError::Device(message)) = gpu(small(1000)).compile(&program) else {
+        panic!("the weights have 1024 bytes")
+    };
+    assert!(message.contains("state «w»") && message.contains("lower"), "{message}");
+}
+
+/// A launch of more workgroups than fit in a row.
+#[test]
+fn parity_of_launches_in_rows_of_workgroups() {
+    if !has_adapter("parity_of_launches_in_rows_of_workgroups") {
+        return;
+    }
+    let program = program(300);
+    let want = run(&mut Interpreter::<f32>::new(), &program, 1, States::Drawn);
+    for widest in [1, 7] {
+        let mut gpu = gpu(WgpuOptions { widest: Some(widest), ..WgpuOptions::default() });
+        let apart = distance(&run(&mut gpu, &program, 1, States::Drawn), &want);
+        gpu.assert_guards("rows of workgroups");
+        assert!(apart < 1e-5, "rows of {widest} workgroups: {apart}");
+    }
+}
+
+/// 17 million numbers: more than 65 535 workgroups of 256.
+#[test]
+fn parity_of_a_launch_beyond_65535_workgroups() {
+    if !has_adapter("parity_of_a_launch_beyond_65535_workgroups") {
+        return;
+    }
+    let n = 65_536 * 256 + 3;
+    let mut g = Graph::new();
+    let x = g.input(Declaration::shared("x", &[]));
+    let y = g.broadcast(x, &[n]);
+    let twice = g.add(y, y);
+    let last = g.slice(twice, 0, n - 5, 5, 1);
+    let program = Program::new(g).output("y", twice).output("last", last);
+    let mut gpu = gpu(WgpuOptions::default());
+    let values = run(&mut gpu, &program, 1, States::Drawn);
+    gpu.assert_guards("many workgroups");
+    let first = values[0][0];
+    assert!(first.abs() > 1e-3 && values[0].iter().all(|v| *v == first), "{first}");
+    assert_eq!(values[1], [first; 5]);
+}
