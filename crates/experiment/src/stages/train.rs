@@ -139,16 +139,15 @@ fn one_epoch(
 ) -> Result<f32, ExperimentError> {
     let rate = training.decay.at(epoch, training.epochs as usize, training.learning_rate);
     let per_epoch = windows.training.len().div_ceil(training.batch);
-    let (mut sum, mut count) = (0.0, 0);
     for batch in 0..per_epoch {
         let values = batches.recv().map_err(ExperimentError::stage(STAGE))??;
         let n = values.len() / windows.window_len();
         let step = (epoch * per_epoch + batch) as u32;
-        sum += n as f64 * trainer.step(step, rate, &values).map_err(|e| in_epoch(epoch, e))?;
-        count += n;
+        trainer.advance(step, rate, &values).map_err(|e| in_epoch(epoch, e))?;
         progress.advance(n as u64);
     }
-    let loss = (sum / count as f64) as f32;
+    // The one place where an epoch waits for the device.
+    let loss = trainer.mean_loss().map_err(|e| in_epoch(epoch, e))? as f32;
     progress.message(format!("epoch {} loss {loss:.4}", epoch + 1));
     Ok(loss)
 }
