@@ -34,7 +34,7 @@ struct Command {
 }
 
 /// The one list of commands: help, near matches and dispatch come from it.
-const COMMANDS: [Command; 7] = [
+const COMMANDS: [Command; 8] = [
     Command {
         name: "experiment",
         usage: "experiment <name> [options]",
@@ -45,10 +45,22 @@ const COMMANDS: [Command; 7] = [
   every other option goes to `sda experiment`, such as:
   --tier <T>       smoke (seconds), quick (the default) or paper
   --seed <N>  --threads <N>  --out <folder>  --set <path=value>
+  --device <D>     auto (the default), cpu, gpu, gpu:<index> or gpu:<name>
 
   cargo xtask experiment lorenz
   cargo xtask experiment lorenz --tier smoke --out /tmp/lorenz",
         parse: experiment,
+    },
+    Command {
+        name: "devices",
+        usage: "devices",
+        help:
+            "Lists what an experiment can run on with `sda devices`, built in release: the CPU and every GPU.
+
+  --profile <P>    another cargo profile than release
+
+  cargo xtask devices",
+        parse: devices,
     },
     Command {
         name: "test",
@@ -82,7 +94,7 @@ const COMMANDS: [Command; 7] = [
     Command {
         name: "lint",
         usage: "lint",
-        help: "Formatting, clippy and documentation, all with warnings denied; runs all three and names those that failed.",
+        help: "Formatting, clippy and documentation, all with warnings denied, and a build without GPUs; names those that failed.",
         parse: lint,
     },
     Command {
@@ -190,10 +202,18 @@ fn experiment(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     if rest.first().is_none_or(|name| name.to_string_lossy().starts_with('-')) {
         bail!("the experiment's name must come first");
     }
+    Ok(Request::HandOver { before: Vec::new(), last: sda("experiment", profile).args(rest) })
+}
+
+fn devices(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let (profile, rest) = take_option(arguments, "profile")?;
+    Ok(Request::HandOver { before: Vec::new(), last: sda("devices", profile).args(rest) })
+}
+
+/// `sda <command>`, built in release or in another profile.
+fn sda(command: &str, profile: Option<OsString>) -> Step {
     let profile = profile.unwrap_or_else(|| "release".into());
-    let last =
-        cargo_at_root("run").args(["--profile"]).args([profile]).args(["-p", "sda", "--", "experiment"]);
-    Ok(Request::HandOver { before: Vec::new(), last: last.args(rest) })
+    cargo_at_root("run").args(["--profile"]).args([profile]).args(["-p", "sda", "--", command])
 }
 
 #[allow(clippy::unnecessary_wraps)] // the list of commands holds functions of one type
@@ -229,6 +249,7 @@ fn lint(arguments: Vec<OsString>) -> anyhow::Result<Request> {
         cargo_at_root("fmt").args(["--all", "--check"]),
         cargo_at_root("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]),
         cargo_at_root("doc").args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+        cargo_at_root("clippy").args(["-p", "sda", "--no-default-features", "--", "-D", "warnings"]),
     ]))
 }
 

@@ -47,7 +47,7 @@ struct Step<'e> {
 
 impl Work for Step<'_> {
     fn run(&mut self) -> anyhow::Result<()> {
-        self.trainer.step(self.done, self.rate, &self.windows)?;
+        self.trainer.advance(self.done, self.rate, &self.windows)?;
         self.done += 1;
         Ok(())
     }

@@ -15,6 +15,11 @@ use crate::predictor::{NoisePredictor, TimeNodes};
 use crate::schedule::Schedule;
 use crate::stream;
 
+/// State: Σ B·loss over the steps since [`Trainer::mean_loss`].
+const LOSS_SUM: &str = "loss.sum";
+/// State: how many of these steps had come when the sum was finite last; once it is not, it never is again.
+const LOSS_FINITE_STEPS: &str = "loss.finite_steps";
+
 /// What a training step does, besides its learning rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,6 +43,15 @@ pub struct Trainer<'e, E: Executor> {
     training: Training,
     seed: u64,
     programs: BTreeMap<Kind, Handle>,
+    since: Option<Since>,
+}
+
+/// The steps whose losses the executor has summed.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    first: u32,
+    steps: u32,
+    windows: u64,
 }
 
 /// What tells programs of one trainer apart.
@@ -74,7 +88,8 @@ impl<'e, E: Executor> Trainer<'e, E> {
         GlobalScore::new(network.clone()).check(&batch)?;
         let parameters = network.parameters();
         let programs = BTreeMap::new();
-        Ok(Self { executor, network, parameters, window: window.to_vec(), training, seed, programs })
+        let window = window.to_vec();
+        Ok(Self { executor, network, parameters, window, training, seed, programs, since: None })
     }
 
     /// Begins a training: parameters and their average are these, moments are zero.
@@ -119,14 +134,41 @@ impl<'e, E: Executor> Trainer<'e, E> {
         Ok(arrays)
     }
 
-    /// One step on a batch of windows, with times t ~ U(0, 1) and noise drawn for it; the loss before the step.
+    /// One step on a batch of windows, with times t ~ U(0, 1) and noise drawn for it. Its loss stays with the executor,
+    /// so that nothing waits for the step's end: [`Trainer::mean_loss`] reads the mean over many.
     ///
     /// Shapes: `windows` [B, L, …], row-major; B may differ from step to step.
+    /// Errors: no whole number of windows.
+    pub fn advance(&mut self, step: u32, rate: f64, windows: &[E::Real]) -> Result<(), DiffusionError> {
+        let batch = self.batch(windows)?;
+        let times = self.times(stream::TRAINING_TIME, step, batch);
+        self.train(Task::Train, step, rate, windows, &times, None)?;
+        Ok(())
+    }
+
+    /// Mean loss, before each step, over the windows of all steps since the last call; they are numbered one after
+    /// another. The sum is the executor's, in its precision.
+    ///
+    /// Errors: a loss that is not finite, with the first step that had one.
+    /// Panics: there was no step.
+    #[track_caller]
+    pub fn mean_loss(&mut self) -> Result<f64, DiffusionError> {
+        let Since { first, steps, windows } = self.since.take().expect("a step before its mean loss");
+        let [sum, finite_steps] = [self.scalar(LOSS_SUM)?, self.scalar(LOSS_FINITE_STEPS)?];
+        if finite_steps < f64::from(steps) {
+            return Err(DiffusionError::NonFiniteLoss { step: first + finite_steps as u32, loss: sum });
+        }
+        Ok(sum / windows as f64)
+    }
+
+    /// As [`Trainer::advance`], and reads the loss before the step.
+    ///
     /// Errors: no whole number of windows; a loss that is not finite.
     pub fn step(&mut self, step: u32, rate: f64, windows: &[E::Real]) -> Result<f64, DiffusionError> {
         let batch = self.batch(windows)?;
         let times = self.times(stream::TRAINING_TIME, step, batch);
-        self.train(Task::Train, step, rate, windows, &times, None)
+        let program = self.train(Task::Train, step, rate, windows, &times, None)?;
+        self.finite_loss(program, step)
     }
 
     /// As [`Trainer::step`], with times [B] and noise [B, L, …] given.
@@ -146,7 +188,8 @@ impl<'e, E: Executor> Trainer<'e, E> {
                 return Err(DiffusionError::Length { what, expected, found });
             }
         }
-        self.train(Task::TrainOnGivenNoise, step, rate, windows, times, Some(noise))
+        let program = self.train(Task::TrainOnGivenNoise, step, rate, windows, times, Some(noise))?;
+        self.finite_loss(program, step)
     }
 
     /// The loss of a batch of held-out windows. Times and noise are a function of (seed, `batch_index`): the same in
@@ -175,7 +218,7 @@ impl<'e, E: Executor> Trainer<'e, E> {
         windows: &[E::Real],
         times: &[f64],
         noise: Option<&[E::Real]>,
-    ) -> Result<f64, DiffusionError> {
+    ) -> Result<Handle, DiffusionError> {
         let program = self.program(Kind { batch: times.len(), task })?;
         let time = time_rows::<E::Real>(&self.training.schedule, times);
         let [c1, c2] = self.training.optimiser.corrections(u64::from(step) + 1);
@@ -184,8 +227,26 @@ impl<'e, E: Executor> Trainer<'e, E> {
         let mut inputs: Vec<&[E::Real]> = vec![windows, &time[0], &time[1], &time[2]];
         inputs.extend(noise);
         inputs.extend(scalars.iter().map(<[_; 1]>::as_slice));
+        let since = match self.since {
+            Some(since) => since,
+            None => self.begin_sum(step)?,
+        };
         self.executor.run(program, RunKey { seed: self.seed, step }, &inputs)?;
-        self.finite_loss(program, step)
+        let windows = since.windows + times.len() as u64;
+        self.since = Some(Since { steps: since.steps + 1, windows, ..since });
+        Ok(program)
+    }
+
+    /// The sum of losses begins at a step.
+    fn begin_sum(&mut self, first: u32) -> Result<Since, DiffusionError> {
+        for name in [LOSS_SUM, LOSS_FINITE_STEPS] {
+            self.executor.write(name, ArrayD::from_elem(vec![], E::Real::ZERO).view())?;
+        }
+        Ok(Since { first, steps: 0, windows: 0 })
+    }
+
+    fn scalar(&mut self, state: &str) -> Result<f64, DiffusionError> {
+        Ok(self.executor.read(state)?.iter().map(|x| x.to_f64()).sum())
     }
 
     fn finite_loss(&mut self, program: Handle, step: u32) -> Result<f64, DiffusionError> {
@@ -235,7 +296,11 @@ impl<'e, E: Executor> Trainer<'e, E> {
         let loss = denoising_loss(&mut g, &predictor, windows, noise, &time, None);
         let updates = match kind.task {
             Task::Validate { .. } => Vec::new(),
-            Task::Train | Task::TrainOnGivenNoise => self.updates(&mut g, loss),
+            Task::Train | Task::TrainOnGivenNoise => {
+                let mut updates = self.updates(&mut g, loss);
+                updates.extend(sum_of_losses(&mut g, loss, kind.batch));
+                updates
+            }
         };
         let program = Program::new(g).output("loss", loss);
         updates.into_iter().fold(program, |program, (state, node)| program.update(&state, node))
@@ -261,6 +326,16 @@ impl<'e, E: Executor> Trainer<'e, E> {
         }
         updates
     }
+}
+
+/// New values of the sum of losses and of the number of steps while it is finite.
+fn sum_of_losses(g: &mut Graph, loss: NodeId, batch: usize) -> [(String, NodeId); 2] {
+    let [sum, steps] = [LOSS_SUM, LOSS_FINITE_STEPS].map(|name| g.state(Declaration::shared(name, &[])));
+    let loss = g.scale(loss, batch as f64);
+    let sum = g.add(sum, loss);
+    let finite = g.finite(sum);
+    let steps = g.add(steps, finite);
+    [(LOSS_SUM.to_owned(), sum), (LOSS_FINITE_STEPS.to_owned(), steps)]
 }
 
 /// Declares the inputs of one time for each sample.

@@ -1,5 +1,7 @@
 //! The crate's errors.
 
+use sda_diffusion::DiffusionError;
+use sda_graph::ExecutorError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +88,17 @@ pub enum ExperimentError {
         /// What happened, and the remedy.
         reason: String,
     },
+    /// The device failed in the middle of a stage: it was lost, or its memory is full.
+    #[error(
+        "{stage}: {reason}; what is done up to the last checkpoint is kept, and the same command goes on from it, \
+         as it does on another --device"
+    )]
+    Device {
+        /// `train`, `assimilate`.
+        stage: &'static str,
+        /// What happened, and the remedy.
+        reason: String,
+    },
     /// Ctrl-C.
     #[error("finish {stage}: interrupted; the same command goes on from here")]
     Interrupted {
@@ -129,5 +142,48 @@ impl ExperimentError {
     /// Wraps another crate's error into a stage's.
     pub(crate) fn stage<E: fmt::Display>(stage: &'static str) -> impl Fn(E) -> Self {
         move |e| Self::Stage { stage, reason: e.to_string() }
+    }
+
+    /// Wraps an executor's error: the device's own failure is told apart.
+    pub(crate) fn executor(stage: &'static str) -> impl Fn(ExecutorError) -> Self {
+        move |e| {
+            let reason = e.to_string();
+            match e {
+                ExecutorError::Device(_) => Self::Device { stage, reason },
+                _ => Self::Stage { stage, reason },
+            }
+        }
+    }
+
+    /// Wraps an error of training or sampling: the device's own failure is told apart.
+    pub(crate) fn diffusion(stage: &'static str) -> impl Fn(DiffusionError) -> Self {
+        move |e| match e {
+            DiffusionError::Executor(e) => Self::executor(stage)(e),
+            e => Self::stage(stage)(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_fails_keeps_the_checkpoint() {
+        let lost = DiffusionError::Executor(ExecutorError::Device("the device is lost".into()));
+        let error = ExperimentError::diffusion("train")(lost);
+        assert!(matches!(error, ExperimentError::Device { stage: "train", .. }));
+        let text = error.to_string();
+        for word in ["train: ", "the device is lost", "last checkpoint is kept", "the same command goes on"] {
+            assert!(text.contains(word), "«{word}» is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn other_errors_are_the_stages() {
+        let no_state = ExecutorError::NoState { name: "x".into(), known: Vec::new() };
+        assert!(matches!(ExperimentError::executor("train")(no_state), ExperimentError::Stage { .. }));
+        let loss = DiffusionError::NonFiniteLoss { step: 3, loss: f64::NAN };
+        assert!(matches!(ExperimentError::diffusion("train")(loss), ExperimentError::Stage { .. }));
     }
 }

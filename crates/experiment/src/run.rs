@@ -7,7 +7,9 @@ use crate::report::Report;
 use crate::stages;
 use crate::versions::versions;
 use sda_data::whole_file;
-use sda_device::Cpu;
+use sda_device::{Device, DeviceChoice};
+use sda_graph::ExecutorError;
+use sda_kernels::gpu::Precision;
 use sda_systems::System;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub struct Options {
     pub settings: Vec<Setting>,
     /// Threads; 0 is all.
     pub threads: usize,
+    /// What trains and samples; the rest is the CPU's.
+    pub device: DeviceChoice,
     /// Whether progress is shown.
     pub quiet: bool,
     /// Time between two checkpoints; a kill loses at most that much work.
@@ -58,6 +62,9 @@ pub struct Run {
     pub(crate) folder: PathBuf,
     pub(crate) data_folder: PathBuf,
     pub(crate) threads: usize,
+    /// The device in one line.
+    pub(crate) described: String,
+    device: DeviceChoice,
     pub(crate) checkpoint: Duration,
     quiet: bool,
     interrupted: Arc<AtomicBool>,
@@ -66,7 +73,7 @@ pub struct Run {
 impl Run {
     /// Reads and checks everything, and makes the run directory.
     ///
-    /// Errors: the experiment, its recipe, a folder that can't be written.
+    /// Errors: the experiment, its recipe, a device that is not there, a folder that can't be written.
     pub fn prepare(name: &str, options: &Options) -> Result<Self, ExperimentError> {
         let path = config::find(&options.root.join("experiments"), name)?;
         let loaded = config::load(&path, options.tier.as_deref(), &options.settings)?;
@@ -82,6 +89,8 @@ impl Run {
             .out
             .clone()
             .unwrap_or_else(|| options.root.join("runs").join(format!("{}{tier}", loaded.name)));
+        let precision: Precision = loaded.experiment.precision.into();
+        let opened = Device::choose(&options.device, options.threads, precision).map_err(start_device)?;
         let run = Self {
             loaded,
             recipe,
@@ -89,11 +98,14 @@ impl Run {
             folder,
             data_folder: options.data.clone().unwrap_or(recipes),
             threads: options.threads,
+            described: opened.device.describe(),
+            device: opened.choice,
             checkpoint: options.checkpoint,
             quiet: options.quiet,
             interrupted: Arc::clone(&options.interrupted),
         };
         run.describe()?;
+        run.say_device(opened.remark.as_deref(), opened.device.precision() == precision);
         Ok(run)
     }
 
@@ -121,7 +133,7 @@ impl Run {
         self.write("experiment.ron", self.loaded.written.as_bytes())?;
         self.write("resolved.ron", self.loaded.resolved.as_bytes())?;
         let mut facts: serde_json::Map<String, serde_json::Value> =
-            versions(self.threads).into_iter().map(|(k, v)| (k, v.into())).collect();
+            versions(self).into_iter().map(|(k, v)| (k, v.into())).collect();
         facts.insert("seed".into(), self.loaded.experiment.seed.into());
         facts.insert("data seed".into(), self.recipe.seed.into());
         let text = serde_json::to_vec_pretty(&facts).map_err(ExperimentError::stage("describe the run"))?;
@@ -179,8 +191,31 @@ impl Run {
         if self.is_interrupted() { Err(ExperimentError::Interrupted { stage }) } else { Ok(()) }
     }
 
-    /// A fresh executor on the run's number of threads.
-    pub(crate) fn executor(&self) -> Result<Cpu, ExperimentError> {
-        Cpu::new(self.threads).map_err(ExperimentError::stage("start the executor"))
+    /// Says on stderr what trains and samples.
+    fn say_device(&self, remark: Option<&str>, is_precise_as_asked: bool) {
+        if self.quiet {
+            return;
+        }
+        if let Some(remark) = remark {
+            eprintln!("device: {remark}");
+        }
+        eprintln!("device: {}", self.described);
+        if !is_precise_as_asked {
+            eprintln!("device: precision: Mixed needs a GPU with f16; this one computes in f32");
+        }
     }
+
+    /// A fresh executor on the run's device.
+    pub(crate) fn executor(&self) -> Result<Device, ExperimentError> {
+        let precision = self.loaded.experiment.precision.into();
+        Device::open(&self.device, self.threads, precision).map_err(start_device)
+    }
+}
+
+fn start_device(error: ExecutorError) -> ExperimentError {
+    let reason = match error {
+        ExecutorError::Device(reason) => reason,
+        other => other.to_string(),
+    };
+    ExperimentError::Stage { stage: "start the device", reason }
 }

@@ -1,8 +1,11 @@
 //! The `sda` command.
 #![forbid(unsafe_code)]
 
+mod devices;
+
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use sda::device::DeviceChoice;
 use sda::experiment::config::Setting;
 use sda::experiment::{ExperimentError, Options, Run};
 use std::path::PathBuf;
@@ -22,7 +25,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run an experiment: simulate, train, observe, assimilate, evaluate, report. Run again, it goes on.
-    Experiment(ExperimentArguments),
+    Experiment(Box<ExperimentArguments>),
+    /// List what an experiment can run on: the CPU and every GPU, with its limits and what it would use.
+    Devices,
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +52,9 @@ struct ExperimentArguments {
     /// Threads; 0 is all. Results do not depend on it.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// What trains and samples: auto (a hardware GPU, else the CPU), cpu, gpu, gpu:<index> or gpu:<part of the name>.
+    #[arg(long, default_value_t, overrides_with = "device")]
+    device: DeviceChoice,
     /// Seconds between checkpoints, the most work that a kill loses; 0 is at every epoch and sampling step.
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0, value_parser = seconds)]
     checkpoint_seconds: f64,
@@ -64,8 +72,14 @@ const INTERRUPTED: u8 = 130;
 const MISSED: u8 = 4;
 
 fn main() -> ExitCode {
-    let Command::Experiment(arguments) = Cli::parse().command;
-    match experiment(arguments) {
+    let arguments = match Cli::parse().command {
+        Command::Experiment(arguments) => arguments,
+        Command::Devices => {
+            print!("{}", devices::list());
+            return ExitCode::SUCCESS;
+        }
+    };
+    match experiment(*arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(MISSED),
         Err(error) => {
@@ -104,6 +118,7 @@ fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
         tier: arguments.tier,
         settings,
         threads: arguments.threads,
+        device: arguments.device,
         quiet: arguments.quiet,
         checkpoint: Duration::from_secs_f64(arguments.checkpoint_seconds),
         interrupted,

@@ -5,6 +5,7 @@
 mod command_line {
     mod bad_files;
     mod bad_settings;
+    mod devices;
     mod interrupted;
     mod killed;
     mod sandbox;

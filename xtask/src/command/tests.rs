@@ -40,6 +40,12 @@ fn an_experiment_runs_the_binary_in_release_with_its_arguments_untouched() {
 }
 
 #[test]
+fn devices_are_listed_by_the_binary() {
+    assert_eq!(last("devices"), "run --profile release -p sda -- devices");
+    assert_eq!(last("devices --profile test"), "run --profile test -p sda -- devices");
+}
+
+#[test]
 fn tests_are_those_of_the_workspace_unless_a_package_is_named() {
     assert_eq!(last("test"), "test --workspace");
     assert_eq!(last("test conformance -- --nocapture -p"), "test --workspace conformance -- --nocapture -p");
@@ -62,12 +68,17 @@ fn a_peer_is_installed_before_the_benchmark() {
 }
 
 #[test]
-fn lint_denies_warnings_in_all_three() {
+fn lint_denies_warnings_in_all_of_them() {
     let Ok(Request::All(steps)) = parse_line("lint") else { panic!("not parsed") };
     let lines: Vec<String> = steps.iter().map(without_manifest).collect();
     assert_eq!(
         lines,
-        ["fmt --all --check", "clippy --workspace --all-targets -- -D warnings", "doc --workspace --no-deps"]
+        [
+            "fmt --all --check",
+            "clippy --workspace --all-targets -- -D warnings",
+            "doc --workspace --no-deps",
+            "clippy -p sda --no-default-features -- -D warnings"
+        ]
     );
     assert_eq!(steps[2].variables(), [("RUSTDOCFLAGS".into(), "-D warnings".into())]);
     assert!(failure("lint more").contains("unexpected argument \"more\""));

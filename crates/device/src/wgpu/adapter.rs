@@ -2,7 +2,7 @@
 
 use super::error;
 use sda_graph::ExecutorError;
-use sda_kernels::gpu::Abilities;
+use sda_kernels::gpu::{Abilities, Precision};
 use std::str::FromStr;
 
 /// Which of the machine's adapters.
@@ -101,6 +101,22 @@ impl AdapterDescription {
             timestamps: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
         }
     }
+
+    /// The precision that products come to where this one is asked for: [`Precision::Mixed`] needs f16.
+    pub fn precision(&self, asked: Precision) -> Precision {
+        if self.abilities.half { asked } else { Precision::F32 }
+    }
+
+    /// The kernels' variants beyond the portable ones, in words.
+    pub fn variants(&self, asked: Precision) -> Vec<&'static str> {
+        let Abilities { subgroups, cooperative, .. } = self.abilities;
+        let mixed = self.precision(asked) == Precision::Mixed;
+        let tensor_cores = "cooperative matrices (after a start-up self-test)";
+        [(mixed, "f16 tiles"), (mixed && cooperative.is_some(), tensor_cores), (subgroups, "subgroup sums")]
+            .into_iter()
+            .filter_map(|(used, variant)| used.then_some(variant))
+            .collect()
+    }
 }
 
 /// Kernels that read more arrays gain nothing from it.
@@ -170,7 +186,8 @@ pub(super) fn find(choice: &AdapterChoice) -> Result<(wgpu::Adapter, AdapterDesc
             Ok((adapter, description))
         }
         None if names.is_empty() => Err(error(
-            "there is no GPU adapter on this machine: install a Vulkan, Metal or DX12 driver, or use --device cpu",
+            "there is no GPU adapter on this machine: install a Vulkan, Metal or DX12 driver (on Debian and Ubuntu, \
+             mesa-vulkan-drivers, which has a software one too), or use --device cpu",
         )),
         None => {
             let wanted = match choice {

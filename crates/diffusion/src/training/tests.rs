@@ -62,6 +62,9 @@ fn a_training_stopped_and_resumed_ends_in_the_same_bits() {
         }
         // The last batch of an epoch is smaller.
         losses.push(whole.step(step, 1e-3, &windows(step, if step % 3 == 2 { 5 } else { 8 })).unwrap());
+        if step == 2 {
+            whole.mean_loss().unwrap();
+        }
     }
     let mut second = Interpreter::new();
     let mut resumed = trainer(&mut second);
@@ -73,6 +76,51 @@ fn a_training_stopped_and_resumed_ends_in_the_same_bits() {
         assert_eq!(loss, losses[step as usize]);
     }
     assert_eq!(states(&mut resumed), states(&mut whole));
+    assert_eq!(resumed.mean_loss().unwrap(), whole.mean_loss().unwrap());
+}
+
+/// Sizes of the batches of an epoch; the last is smaller.
+const EPOCH: [usize; 3] = [8, 8, 5];
+
+#[test]
+fn the_mean_loss_of_an_epoch_is_that_of_its_steps_and_the_weights_are_the_same_bits() {
+    let epoch = |e: u32| (0..).zip(EPOCH).map(move |(i, batch)| (3 * e + i, windows(3 * e + i, batch)));
+    let (mut first, mut second) = (Interpreter::new(), Interpreter::new());
+    let (mut reading, mut silent) = (trainer(&mut first), trainer(&mut second));
+    reading.begin(&network().initialise(1)).unwrap();
+    silent.begin(&network().initialise(1)).unwrap();
+    for e in 0..2 {
+        let mut sum = 0.0;
+        for (step, x) in epoch(e) {
+            sum += (x.len() / 6) as f64 * reading.step(step, 1e-3, &x).unwrap();
+            silent.advance(step, 1e-3, &x).unwrap();
+        }
+        let mean = silent.mean_loss().unwrap();
+        assert!((mean - sum / 21.0).abs() < 1e-14, "{mean}");
+        assert_eq!(reading.mean_loss().unwrap(), mean, "steps that are read are summed too");
+    }
+    assert_eq!(silent.weights(Weights::Trained).unwrap(), reading.weights(Weights::Trained).unwrap());
+}
+
+#[test]
+fn the_first_loss_that_is_not_finite_is_named_afterwards() {
+    for (bad, value) in [(1, f64::NAN), (2, f64::INFINITY), (4, f64::NAN)] {
+        let mut executor = Interpreter::new();
+        let mut trainer = trainer(&mut executor);
+        trainer.begin(&network().initialise(1)).unwrap();
+        for step in 0..6 {
+            let mut x = windows(step, 8);
+            if step == bad || step == 4 {
+                x[5] = value;
+            }
+            trainer.advance(step, 1e-3, &x).unwrap();
+        }
+        let error = trainer.mean_loss().unwrap_err();
+        assert!(matches!(error, DiffusionError::NonFiniteLoss { step, .. } if step == bad), "{error}");
+        // AdamW left out the steps; the next epoch begins anew.
+        trainer.advance(6, 1e-3, &windows(6, 8)).unwrap();
+        assert!(trainer.mean_loss().unwrap().is_finite());
+    }
 }
 
 #[test]

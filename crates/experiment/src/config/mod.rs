@@ -40,6 +40,9 @@ pub struct Experiment {
     pub schedule: Schedule,
     /// How the network is trained.
     pub training: Training,
+    /// How the device rounds products of matrices and convolutions, in training and in sampling.
+    #[serde(default)]
+    pub precision: Precision,
     /// What is observed, by name.
     pub observations: Vec<ObservationConfig>,
     /// How the posterior is sampled.
@@ -105,6 +108,25 @@ impl ScoreConfig {
     pub fn network(&self) -> &Network {
         match self {
             Self::Local { network, .. } | Self::Global { network, .. } => network,
+        }
+    }
+}
+
+/// How products of matrices and convolutions are rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// f32 throughout.
+    #[default]
+    F32,
+    /// Where the device has f16, operands in f16 and sums in f32; elsewhere, as on the CPU, f32.
+    Mixed,
+}
+
+impl From<Precision> for sda_kernels::gpu::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Mixed => Self::Mixed,
         }
     }
 }

@@ -11,10 +11,8 @@ use crate::key::seed;
 use crate::progress::Progress;
 use crate::run::Run;
 use ndarray::{Array3, ArrayD, Axis};
-use sda_device::Cpu;
-use sda_diffusion::{
-    DiffusionError, FINITE_STEPS, GlobalScore, NoisePredictor, NoiseSource, Posterior, SAMPLE, Sampled,
-};
+use sda_device::Device;
+use sda_diffusion::{FINITE_STEPS, GlobalScore, NoisePredictor, NoiseSource, Posterior, SAMPLE, Sampled};
 use sda_graph::Executor;
 use sda_nn::Weights;
 use sda_observe::Observation;
@@ -121,14 +119,14 @@ fn sample(
     partial: &Path,
     progress: &Progress,
 ) -> Result<Keyed, ExperimentError> {
-    let wrap = ExperimentError::stage::<DiffusionError>(STAGE);
+    let wrap = ExperimentError::diffusion(STAGE);
     let e = &run.loaded.experiment;
     let a = &e.assimilation;
     let mut executor = run.executor()?;
     for (name, values) in &model.weights {
         executor
             .write(&Weights::Trained.state(name), values.view())
-            .map_err(ExperimentError::stage(STAGE))?;
+            .map_err(ExperimentError::executor(STAGE))?;
     }
     let sampler = a.sampler.with(e.schedule, corrections);
     let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
@@ -185,21 +183,21 @@ fn finished(run: &Run, key: &str, values: &ArrayD<f32>, diverged: &[usize]) -> K
 }
 
 /// Sets the states of an interrupted run, and says at which step it goes on.
-fn restore(executor: &mut Cpu, partial: &Path, key: &str) -> Result<Option<u32>, ExperimentError> {
+fn restore(executor: &mut Device, partial: &Path, key: &str) -> Result<Option<u32>, ExperimentError> {
     let Some(file) = Keyed::load(partial, key, STAGE)? else { return Ok(None) };
     for name in [SAMPLE, FINITE_STEPS] {
         let Some(value) = file.tensors.get(name) else { return Ok(None) };
-        executor.write(name, value.view()).map_err(ExperimentError::stage(STAGE))?;
+        executor.write(name, value.view()).map_err(ExperimentError::executor(STAGE))?;
     }
     Ok(file.facts["step"].as_u64().map(|s| s as u32))
 }
 
 /// Writes down where an interrupted run is. A sample that has left the real numbers can't be stored: such a run
 /// starts anew.
-fn keep(executor: &mut Cpu, partial: &Path, key: &str, step: u32) -> Result<(), ExperimentError> {
+fn keep(executor: &mut Device, partial: &Path, key: &str, step: u32) -> Result<(), ExperimentError> {
     let mut tensors = BTreeMap::new();
     for name in [SAMPLE, FINITE_STEPS] {
-        let value = executor.read(name).map_err(ExperimentError::stage(STAGE))?;
+        let value = executor.read(name).map_err(ExperimentError::executor(STAGE))?;
         if value.iter().any(|x| !x.is_finite()) {
             return Ok(());
         }

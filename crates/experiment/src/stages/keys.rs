@@ -1,6 +1,6 @@
 //! What each result depends on.
 
-use crate::config::{Experiment, ObservationConfig, Recipe, to_text};
+use crate::config::{Experiment, ObservationConfig, Precision, Recipe, to_text};
 use crate::key::key;
 
 /// The simulated data.
@@ -13,7 +13,7 @@ pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
     // Of the score, what is trained; how its windows are composed matters to the samples only.
     let network = format!("{} {}", e.score.window(), to_text(e.score.network()));
     let parts = [data(recipe), network, to_text(&e.schedule), to_text(&e.training), e.seed.to_string()];
-    key("train", &parts.each_ref().map(String::as_str))
+    key("train", &rounded(&parts, e.precision))
 }
 
 /// One observation of one test trajectory.
@@ -40,7 +40,14 @@ pub(crate) fn samples(model: &str, observation: &str, e: &Experiment, correction
     let a = &e.assimilation;
     let sampler = to_text(&a.sampler.with(e.schedule, corrections));
     let parts = [to_text(&e.score), to_text(&a.guidance), sampler, format!("{} {}", a.samples, e.seed)];
-    key("assimilate", &[model, observation, &parts[0], &parts[1], &parts[2], &parts[3]])
+    let model_and_observation = [model, observation].map(str::to_owned);
+    key("assimilate", &rounded(&[&model_and_observation[..], &parts].concat(), e.precision))
+}
+
+/// The parts, and the precision where it is not f32: results in f32 keep the keys that they had when there was no other.
+fn rounded(parts: &[String], precision: Precision) -> Vec<&str> {
+    let other = (precision != Precision::F32).then_some("Mixed");
+    parts.iter().map(String::as_str).chain(other).collect()
 }
 
 /// The scores of samples beside the reference's.
@@ -88,6 +95,8 @@ mod tests {
             ("assimilation.sampler.tau=0.5", [false, false, false, false, true]),
             ("assimilation.corrections=[0, 1, 2]", [false; 5]),
             ("assimilation.trajectories=2", [false; 5]),
+            ("precision=F32", [false; 5]),
+            ("precision=Mixed", [false, true, false, false, true]),
             ("title=\"another\"", [false; 5]),
         ];
         let written = keys(&[]);

@@ -226,7 +226,7 @@ fn assemble(
         figures,
         notes,
         facts: vec![
-            Facts { title: "versions and machine".into(), rows: versions(run.threads) },
+            Facts { title: "versions and machine".into(), rows: versions(run) },
             Facts {
                 title: "seeds".into(),
                 rows: vec![

@@ -11,7 +11,7 @@ use crate::run::Run;
 use ndarray::{Array1, ArrayD};
 use sda_core::Stream;
 use sda_data::{ModelFile, ModelHeader, TrajectoryStore};
-use sda_device::Cpu;
+use sda_device::Device;
 use sda_diffusion::{DiffusionError, Trainer};
 use sda_graph::Executor;
 use sda_nn::{Average, Weights};
@@ -62,7 +62,7 @@ pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, Experim
     let window = [e.score.window(), run.system.state_dim()];
     let average = e.training.average.map(|decay| Average { decay });
     let settings = sda_diffusion::Training { schedule: e.schedule, optimiser: e.training.optimiser, average };
-    let wrap = ExperimentError::stage::<DiffusionError>(STAGE);
+    let wrap = ExperimentError::diffusion(STAGE);
     let network = e.score.network().clone();
     let mut trainer =
         Trainer::new(&mut executor, network.clone(), &window, settings, seed(e.seed, [0x0500, 0, 0]))
@@ -84,7 +84,7 @@ fn checkpoint_path(run: &Run) -> std::path::PathBuf {
 fn epochs(
     run: &Run,
     store: &TrajectoryStore,
-    trainer: &mut Trainer<'_, Cpu>,
+    trainer: &mut Trainer<'_, Device>,
     used: Weights,
     key: &str,
 ) -> Result<Curve, ExperimentError> {
@@ -130,7 +130,7 @@ fn epochs(
 
 /// One pass over the training trajectories; the mean loss over its windows.
 fn one_epoch(
-    trainer: &mut Trainer<'_, Cpu>,
+    trainer: &mut Trainer<'_, Device>,
     training: &Training,
     windows: &Windows<'_>,
     batches: &Receiver<Result<Vec<f32>, ExperimentError>>,
@@ -139,27 +139,33 @@ fn one_epoch(
 ) -> Result<f32, ExperimentError> {
     let rate = training.decay.at(epoch, training.epochs as usize, training.learning_rate);
     let per_epoch = windows.training.len().div_ceil(training.batch);
-    let (mut sum, mut count) = (0.0, 0);
     for batch in 0..per_epoch {
         let values = batches.recv().map_err(ExperimentError::stage(STAGE))??;
         let n = values.len() / windows.window_len();
         let step = (epoch * per_epoch + batch) as u32;
-        sum += n as f64
-            * trainer.step(step, rate, &values).map_err(|e| ExperimentError::Stage {
-                stage: STAGE,
-                reason: format!("epoch {epoch}: {e}; lower training.learning_rate"),
-            })?;
-        count += n;
+        trainer.advance(step, rate, &values).map_err(|e| in_epoch(epoch, e))?;
         progress.advance(n as u64);
     }
-    let loss = (sum / count as f64) as f32;
+    // The one place where an epoch waits for the device.
+    let loss = trainer.mean_loss().map_err(|e| in_epoch(epoch, e))? as f32;
     progress.message(format!("epoch {} loss {loss:.4}", epoch + 1));
     Ok(loss)
 }
 
+/// A training's error, with its epoch and the remedy where the numbers are at fault.
+fn in_epoch(epoch: usize, error: DiffusionError) -> ExperimentError {
+    match error {
+        DiffusionError::NonFiniteLoss { .. } => ExperimentError::Stage {
+            stage: STAGE,
+            reason: format!("epoch {epoch}: {error}; lower training.learning_rate"),
+        },
+        other => ExperimentError::diffusion(STAGE)(other),
+    }
+}
+
 /// Mean loss over one fixed window of each validation trajectory.
 fn validate(
-    trainer: &mut Trainer<'_, Cpu>,
+    trainer: &mut Trainer<'_, Device>,
     windows: &Windows<'_>,
     used: Weights,
     batch: usize,
@@ -168,7 +174,8 @@ fn validate(
     for (i, values) in windows.held_out(batch).enumerate() {
         let values = values?;
         let n = values.len() / windows.window_len();
-        sum += n as f64 * trainer.validate(i as u32, used, &values).map_err(ExperimentError::stage(STAGE))?;
+        sum += n as f64
+            * trainer.validate(i as u32, used, &values).map_err(ExperimentError::diffusion(STAGE))?;
         count += n;
     }
     Ok((sum / f64::from(count as u32)) as f32)
@@ -258,28 +265,28 @@ fn curve_of(tensors: &BTreeMap<String, ArrayD<f32>>) -> Curve {
 
 /// The exact state after an epoch.
 fn checkpoint(
-    trainer: &mut Trainer<'_, Cpu>,
+    trainer: &mut Trainer<'_, Device>,
     path: &Path,
     key: &str,
     curve: &Curve,
 ) -> Result<(), ExperimentError> {
     let mut tensors: BTreeMap<String, ArrayD<f32>> = curve_tensors(curve).into();
     for name in trainer.state_names() {
-        let value = trainer.executor().read(&name).map_err(ExperimentError::stage(STAGE))?;
+        let value = trainer.executor().read(&name).map_err(ExperimentError::executor(STAGE))?;
         tensors.insert(name, value);
     }
     Keyed { key: key.into(), tensors, facts: Value::Null }.save(path, STAGE)
 }
 
 /// Sets the states of an interrupted training; the losses so far.
-fn restore(trainer: &mut Trainer<'_, Cpu>, path: &Path, key: &str) -> Result<Curve, ExperimentError> {
+fn restore(trainer: &mut Trainer<'_, Device>, path: &Path, key: &str) -> Result<Curve, ExperimentError> {
     let Some(file) = Keyed::load(path, key, STAGE)? else { return Ok(Curve::default()) };
     for name in trainer.state_names() {
         let value = file.tensors.get(&name).ok_or_else(|| ExperimentError::Stage {
             stage: STAGE,
             reason: format!("{}: there is no tensor «{name}»; delete the file to train anew", path.display()),
         })?;
-        trainer.executor().write(&name, value.view()).map_err(ExperimentError::stage(STAGE))?;
+        trainer.executor().write(&name, value.view()).map_err(ExperimentError::executor(STAGE))?;
     }
     Ok(curve_of(&file.tensors))
 }

@@ -48,6 +48,7 @@ fn unknown_fields() {
         "guidance: Sdo(gamma: 3e-2)",
         &["guidance", "Sdo", "Sda", "Dps"],
     );
+    check_place("seed: 1,", "seed: 1, precision: F16,", &["precision", "F16", "F32", "Mixed"]);
 }
 
 #[test]

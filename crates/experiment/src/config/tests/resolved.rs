@@ -33,6 +33,7 @@ fn every_default_is_written_out() {
     let resolved = Written::new(SMALL).load(None, &[]).unwrap().resolved;
     for field in [
         "stride: 1",
+        "precision: F32",
         "eta:",
         "betas:",
         "weight_decay:",
