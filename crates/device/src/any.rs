@@ -137,7 +137,7 @@ impl Executor for Device {
         on!(self, executor => executor.run(program, key, inputs))
     }
 
-    fn output(&mut self, program: Handle, index: usize) -> &[f32] {
+    fn output(&mut self, program: Handle, index: usize) -> Result<&[f32], ExecutorError> {
         on!(self, executor => executor.output(program, index))
     }
 

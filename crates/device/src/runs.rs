@@ -46,7 +46,7 @@ pub(crate) fn run(
         let inputs = inputs(program.graph.inputs(), step);
         let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
         executor.run(handle, RunKey { seed: 5, step }, &inputs).unwrap();
-        all.extend((0..program.outputs.len()).map(|i| executor.output(handle, i).to_vec()));
+        all.extend((0..program.outputs.len()).map(|i| executor.output(handle, i).unwrap().to_vec()));
         for d in program.graph.states() {
             all.push(executor.read(&d.name).unwrap().into_raw_vec_and_offset().0);
         }

@@ -18,7 +18,7 @@ pub(crate) fn evaluate(g: Graph, states: &[(String, ArrayD<f64>)], nodes: &[Node
     let handle = interpreter.compile(&program).unwrap();
     interpreter.run(handle, RunKey { seed: 0, step: 0 }, &[]).unwrap();
     let value = |(i, shape): (usize, Vec<usize>)| {
-        ArrayD::from_shape_vec(shape, interpreter.output(handle, i).to_vec()).unwrap()
+        ArrayD::from_shape_vec(shape, interpreter.output(handle, i).unwrap().to_vec()).unwrap()
     };
     shapes.into_iter().enumerate().map(value).collect()
 }

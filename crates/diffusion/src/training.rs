@@ -250,7 +250,7 @@ impl<'e, E: Executor> Trainer<'e, E> {
     }
 
     fn finite_loss(&mut self, program: Handle, step: u32) -> Result<f64, DiffusionError> {
-        let loss = self.executor.output(program, 0)[0].to_f64();
+        let loss = self.executor.output(program, 0)?[0].to_f64();
         if loss.is_finite() { Ok(loss) } else { Err(DiffusionError::NonFiniteLoss { step, loss }) }
     }
 

@@ -83,8 +83,10 @@ pub trait Executor {
     /// Runs a program once. `inputs` in the order of declaration, row-major.
     fn run(&mut self, program: Handle, key: RunKey, inputs: &[&[Self::Real]]) -> Result<(), ExecutorError>;
 
-    /// The latest run's output, by its position among the program's outputs, row-major.
-    fn output(&mut self, program: Handle, index: usize) -> &[Self::Real];
+    /// The latest run's output, by its position among the program's outputs, row-major. A device is waited for.
+    ///
+    /// Errors: the device has failed.
+    fn output(&mut self, program: Handle, index: usize) -> Result<&[Self::Real], ExecutorError>;
 
     /// A copy of a state.
     fn read(&mut self, state: &str) -> Result<ArrayD<Self::Real>, ExecutorError>;

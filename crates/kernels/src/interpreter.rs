@@ -93,8 +93,8 @@ impl<T: Real> Executor for Interpreter<T> {
         Ok(())
     }
 
-    fn output(&mut self, program: Handle, index: usize) -> &[T] {
-        &self.programs[program.0].1[index]
+    fn output(&mut self, program: Handle, index: usize) -> Result<&[T], ExecutorError> {
+        Ok(&self.programs[program.0].1[index])
     }
 
     fn read(&mut self, state: &str) -> Result<ArrayD<T>, ExecutorError> {

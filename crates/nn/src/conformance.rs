@@ -140,7 +140,7 @@ fn conformance_training_by_adamw() {
         let arrays = [noised, eps, self::features(&t)].map(|a| a.iter().copied().collect::<Vec<f64>>());
         let inputs: [&[f64]; 6] = [&[rate], &[c1], &[c2], &arrays[0], &arrays[1], &arrays[2]];
         executor.run(handle, RunKey { seed: 0, step: n as u32 }, &inputs).unwrap();
-        let (got, want) = (executor.output(handle, 0)[0], case.tensor("out.loss")[[n]]);
+        let (got, want) = (executor.output(handle, 0).unwrap()[0], case.tensor("out.loss")[[n]]);
         assert!((got / want - 1.0).abs() < TOLERANCE, "loss of step {n}: {got} and {want}");
     }
     let trained = network.from_published(&case.under("out.param.")).unwrap();

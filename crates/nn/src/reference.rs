@@ -109,7 +109,7 @@ pub(crate) fn evaluate_with(
     let handle = executor.compile(&program).unwrap();
     executor.run(handle, RunKey { seed: 0, step: 0 }, &[]).unwrap();
     let value = |(i, shape): (usize, Vec<usize>)| {
-        ArrayD::from_shape_vec(shape, executor.output(handle, i).to_vec()).unwrap()
+        ArrayD::from_shape_vec(shape, executor.output(handle, i).unwrap().to_vec()).unwrap()
     };
     shapes.into_iter().enumerate().map(value).collect()
 }

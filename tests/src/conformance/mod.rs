@@ -109,7 +109,7 @@ fn evaluate<E: Executor>(executor: &mut E, g: Graph, nodes: &[NodeId]) -> Vec<nd
     let handle = executor.compile(&program).unwrap();
     executor.run(handle, RunKey { seed: 0, step: 0 }, &[]).unwrap();
     let mut value = |(i, shape): (usize, Vec<usize>)| {
-        let values = executor.output(handle, i).iter().map(|x| x.to_f64()).collect();
+        let values = executor.output(handle, i).unwrap().iter().map(|x| x.to_f64()).collect();
         ndarray::ArrayD::from_shape_vec(shape, values).unwrap()
     };
     shapes.into_iter().enumerate().map(&mut value).collect()

@@ -32,7 +32,7 @@ fn it_runs_what_its_executor_runs() {
     for step in 0..2 {
         device.run(handle, RunKey { seed: 0, step }, &[&[2.0]]).unwrap();
     }
-    assert_eq!(device.output(handle, 0), [5.0]);
+    assert_eq!(device.output(handle, 0).unwrap(), [5.0]);
     assert_eq!(device.read("total").unwrap(), arr1(&[5.0]).into_dyn());
 }
 

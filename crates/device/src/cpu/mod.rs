@@ -188,8 +188,8 @@ impl Executor for Cpu {
         Ok(())
     }
 
-    fn output(&mut self, program: Handle, index: usize) -> &[f32] {
-        &self.programs[program.0].outputs[index]
+    fn output(&mut self, program: Handle, index: usize) -> Result<&[f32], ExecutorError> {
+        Ok(&self.programs[program.0].outputs[index])
     }
 
     fn read(&mut self, state: &str) -> Result<ArrayD<f32>, ExecutorError> {

@@ -171,16 +171,6 @@ impl Wgpu {
         self.states.push(State { name: name.into(), shape: shape.to_vec(), region });
         Ok(self.states.len() - 1)
     }
-
-    /// The latest run's output.
-    ///
-    /// Errors: something has gone wrong with the device.
-    fn fetch(&mut self, program: Handle, index: usize) -> Result<&[f32], ExecutorError> {
-        let compiled = &mut self.programs[program.0];
-        let Region { buffer, offset, .. } = &compiled.outputs[index];
-        self.context.read(buffer, *offset, &mut compiled.fetched[index])?;
-        Ok(&compiled.fetched[index])
-    }
 }
 
 impl Executor for Wgpu {
@@ -233,8 +223,11 @@ impl Executor for Wgpu {
         Ok(())
     }
 
-    fn output(&mut self, program: Handle, index: usize) -> &[f32] {
-        self.fetch(program, index).unwrap_or(&[])
+    fn output(&mut self, program: Handle, index: usize) -> Result<&[f32], ExecutorError> {
+        let compiled = &mut self.programs[program.0];
+        let Region { buffer, offset, .. } = &compiled.outputs[index];
+        self.context.read(buffer, *offset, &mut compiled.fetched[index])?;
+        Ok(&compiled.fetched[index])
     }
 
     fn read(&mut self, state: &str) -> Result<ArrayD<f32>, ExecutorError> {

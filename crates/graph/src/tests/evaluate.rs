@@ -25,7 +25,7 @@ impl Function {
     pub(super) fn at(&mut self, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
         self.interpreter.run(self.handle, RunKey { seed: 0, step: 0 }, &inputs).unwrap();
-        (0..self.outputs).map(|i| self.interpreter.output(self.handle, i).to_vec()).collect()
+        (0..self.outputs).map(|i| self.interpreter.output(self.handle, i).unwrap().to_vec()).collect()
     }
 }
 

@@ -11,7 +11,7 @@ fn interpret<T: Real>(case: &Case, seed: u64) -> Vec<Vec<T>> {
     let handle = interpreter.compile(&case.program).unwrap();
     let inputs = case.inputs::<T>(seed);
     interpreter.run(handle, KEY, &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
-    (0..case.program.outputs.len()).map(|i| interpreter.output(handle, i).to_vec()).collect()
+    (0..case.program.outputs.len()).map(|i| interpreter.output(handle, i).unwrap().to_vec()).collect()
 }
 
 fn check(kernel: &str, case: &Case, how: How, got: &[Vec<f32>], want: &[Vec<f64>]) {

@@ -33,7 +33,7 @@ fn run<T: Real>(program: &Program) -> Vec<Vec<T>> {
         .collect();
     interpreter.run(handle, KEY, &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
     let outputs: Vec<Vec<T>> =
-        (0..program.outputs.len()).map(|i| interpreter.output(handle, i).to_vec()).collect();
+        (0..program.outputs.len()).map(|i| interpreter.output(handle, i).unwrap().to_vec()).collect();
     let states =
         program.graph.states().iter().map(|d| interpreter.read(&d.name).unwrap().into_raw_vec_and_offset().0);
     outputs.into_iter().chain(states).collect()
@@ -65,7 +65,7 @@ fn a_state_is_read_as_its_old_value_and_assigned_once() {
     interpreter.write("a", arr1(&[1.0, 2.0]).into_dyn().view()).unwrap();
     interpreter.write("b", arr1(&[10.0, 20.0]).into_dyn().view()).unwrap();
     interpreter.run(handle, KEY, &[]).unwrap();
-    assert_eq!(interpreter.output(handle, 0), [1.0, 2.0]);
+    assert_eq!(interpreter.output(handle, 0).unwrap(), [1.0, 2.0]);
     assert_eq!(interpreter.read("a").unwrap(), arr1(&[10.0, 20.0]).into_dyn());
     assert_eq!(interpreter.read("b").unwrap(), arr1(&[11.0, 22.0]).into_dyn());
 }

@@ -23,7 +23,7 @@ fn fast_forms_spread_a_nan_as_the_reference_does() {
                     let got = replay(&case.program, How { level, split: 5, parallel: false }, &inputs);
                     for (k, got) in got.iter().enumerate() {
                         let want: Vec<bool> =
-                            interpreter.output(handle, k).iter().map(|x| x.is_nan()).collect();
+                            interpreter.output(handle, k).unwrap().iter().map(|x| x.is_nan()).collect();
                         let got: Vec<bool> = got.iter().map(|x| x.is_nan()).collect();
                         assert_eq!(got, want, "{} {} {level:?}, input {poisoned}", kernel.name, case.name);
                     }

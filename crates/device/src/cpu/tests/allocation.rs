@@ -74,7 +74,7 @@ fn allocations(threads: usize, program: &Program, runs: u32) -> usize {
     let before = COUNT.load(Ordering::Relaxed);
     for step in 0..runs {
         cpu.run(handle, RunKey { seed: 0, step }, &inputs).unwrap();
-        std::hint::black_box(cpu.output(handle, 0));
+        std::hint::black_box(cpu.output(handle, 0).unwrap());
     }
     let made = COUNT.load(Ordering::Relaxed) - before;
     mark(&cpu, false);

@@ -43,7 +43,7 @@ fn fresh(kept_packs: usize, w: &ArrayD<f32>) -> Vec<f32> {
     let program = cpu.compile(&twice()).unwrap();
     cpu.write("w", w.view()).unwrap();
     cpu.run(program, KEY, &[&x()]).unwrap();
-    cpu.output(program, 0).to_vec()
+    cpu.output(program, 0).unwrap().to_vec()
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn weights_that_changed_are_packed_again() {
         let (program, halve) = (cpu.compile(&twice()).unwrap(), cpu.compile(&halve()).unwrap());
         let result = |cpu: &mut Cpu| {
             cpu.run(program, KEY, &[&x()]).unwrap();
-            cpu.output(program, 0).to_vec()
+            cpu.output(program, 0).unwrap().to_vec()
         };
         for w in [weights(0.3), weights(0.2)] {
             cpu.write("w", w.view()).unwrap();
@@ -85,7 +85,7 @@ fn a_profiled_run_is_a_run() {
     let clock = || ticks.replace(ticks.get() + 1.0);
     let profile = cpu.profile(program, KEY, &[&x()], &clock).unwrap();
     assert_eq!(
-        bits(&[cpu.output(program, 0).to_vec()]),
+        bits(&[cpu.output(program, 0).unwrap().to_vec()]),
         bits(&[fresh(CpuOptions::default().kept_packs, &w)])
     );
     let plan = cpu.plan(program);

@@ -23,8 +23,8 @@ fn programs_share_states() {
     cpu.write("s", arr1(&[10.0, 20.0]).into_dyn().view()).unwrap();
     cpu.run(first, KEY, &[&[1.0, 2.0]]).unwrap();
     cpu.run(second, KEY, &[&[100.0, 200.0]]).unwrap();
-    assert_eq!(cpu.output(first, 0), [11.0, 22.0]);
-    assert_eq!(cpu.output(second, 0), [111.0, 222.0]);
+    assert_eq!(cpu.output(first, 0).unwrap(), [11.0, 22.0]);
+    assert_eq!(cpu.output(second, 0).unwrap(), [111.0, 222.0]);
     assert_eq!(cpu.read("s").unwrap(), arr1(&[111.0, 222.0]).into_dyn());
     assert!(cpu.bytes() >= 4 * (2 + 2 + 2));
 }

@@ -17,13 +17,13 @@ fn interpret(case: &Case) -> Vec<Vec<f64>> {
     let mut interpreter = Interpreter::<f64>::new();
     let handle = interpreter.compile(&case.program).unwrap();
     interpreter.run(handle, KEY, &slices(&case.inputs(1))).unwrap();
-    (0..case.program.outputs.len()).map(|i| interpreter.output(handle, i).to_vec()).collect()
+    (0..case.program.outputs.len()).map(|i| interpreter.output(handle, i).unwrap().to_vec()).collect()
 }
 
 fn run(gpu: &mut Wgpu, case: &Case) -> Vec<Vec<f32>> {
     let handle = gpu.compile(&case.program).unwrap();
     gpu.run(handle, KEY, &slices(&case.inputs(1))).unwrap();
-    (0..case.program.outputs.len()).map(|i| gpu.output(handle, i).to_vec()).collect()
+    (0..case.program.outputs.len()).map(|i| gpu.output(handle, i).unwrap().to_vec()).collect()
 }
 
 /// Largest error of a product whose operands are rounded to f16: 2⁻¹¹ of each factor, of the sizes of all terms, and what
