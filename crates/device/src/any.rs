@@ -64,6 +64,17 @@ impl Device {
         }
     }
 
+    /// Another executor on the same device, with no state or program. A GPU's share the kernels that are built.
+    ///
+    /// Errors: the CPU's threads can't be started.
+    pub fn fresh(&self) -> Result<Self, ExecutorError> {
+        match self {
+            Self::Cpu(cpu) => Cpu::new(cpu.threads()).map(Self::Cpu),
+            #[cfg(feature = "gpu")]
+            Self::Gpu(gpu, precision) => Ok(Self::Gpu(Box::new(gpu.fresh()), *precision)),
+        }
+    }
+
     /// The precision it computes in: [`Precision::Mixed`] needs f16.
     pub fn precision(&self) -> Precision {
         match self {

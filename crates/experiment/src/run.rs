@@ -64,7 +64,8 @@ pub struct Run {
     pub(crate) threads: usize,
     /// The device in one line.
     pub(crate) described: String,
-    device: DeviceChoice,
+    /// The device, which every stage's executor is on.
+    device: Device,
     pub(crate) checkpoint: Duration,
     quiet: bool,
     interrupted: Arc<AtomicBool>,
@@ -99,13 +100,13 @@ impl Run {
             data_folder: options.data.clone().unwrap_or(recipes),
             threads: options.threads,
             described: opened.device.describe(),
-            device: opened.choice,
+            device: opened.device,
             checkpoint: options.checkpoint,
             quiet: options.quiet,
             interrupted: Arc::clone(&options.interrupted),
         };
         run.describe()?;
-        run.say_device(opened.remark.as_deref(), opened.device.precision() == precision);
+        run.say_device(opened.remark.as_deref(), run.device.precision() == precision);
         Ok(run)
     }
 
@@ -207,8 +208,7 @@ impl Run {
 
     /// A fresh executor on the run's device.
     pub(crate) fn executor(&self) -> Result<Device, ExperimentError> {
-        let precision = self.loaded.experiment.precision.into();
-        Device::open(&self.device, self.threads, precision).map_err(start_device)
+        self.device.fresh().map_err(start_device)
     }
 }
 

@@ -69,7 +69,7 @@ fn stacked(lengths: impl IntoIterator<Item = usize>, alignment: usize) -> (Vec<u
 
 impl Compiled {
     pub(super) fn new(
-        context: &mut Context,
+        context: &Context,
         target: &Target,
         bounds: &Bounds,
         program: &Program,
@@ -88,7 +88,6 @@ impl Compiled {
                 bounds.buffer >> 20
             )));
         }
-        let context = &*context;
         let what = format!("allocate {} MiB", (layout_bytes(&layout) + input_bytes as u64).div_ceil(1 << 20));
         context.guarded(&what, || {
             let memory = Memory::new(context, program, &layout, states, guarded);
@@ -278,11 +277,11 @@ impl<'a> Memory<'a> {
         let entries: Vec<_> = [dims].into_iter().chain(arrays).collect();
         let group = self.context.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&dispatch.name),
-            layout,
+            layout: &layout,
             entries: &entries,
         });
         Ready {
-            pipeline: pipeline.clone(),
+            pipeline,
             group,
             groups: grid(dispatch.groups, widest),
             name: dispatch.name.clone(),

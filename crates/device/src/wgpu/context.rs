@@ -6,7 +6,7 @@ use ::wgpu::{BufferUsages, Features};
 use rayon::prelude::*;
 use sda_graph::ExecutorError;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Submissions that may wait for the device.
 const IN_FLIGHT: usize = 8;
@@ -23,14 +23,24 @@ pub(super) struct Context {
     pub(super) description: AdapterDescription,
     pub(super) limits: wgpu::Limits,
     failure: Failure,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
-    layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
-    pipelines: HashMap<PipelineKey, wgpu::ComputePipeline>,
+    in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
+    made: Mutex<Made>,
     cache: Option<wgpu::PipelineCache>,
 }
 
+/// What is made once for all programs.
+#[derive(Default)]
+struct Made {
+    layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    pipelines: HashMap<PipelineKey, wgpu::ComputePipeline>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn note(failure: &Failure, message: String) {
-    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+    locked(failure).get_or_insert(message);
 }
 
 impl Context {
@@ -82,16 +92,15 @@ impl Context {
             description,
             limits,
             failure,
-            in_flight: VecDeque::new(),
-            layouts: HashMap::new(),
-            pipelines: HashMap::new(),
+            in_flight: Mutex::default(),
+            made: Mutex::default(),
             cache,
         })
     }
 
     /// Errors: something went wrong since the device was opened.
     pub(super) fn check(&self) -> Result<(), ExecutorError> {
-        match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*locked(&self.failure) {
             Some(message) => Err(error(message)),
             None => Ok(()),
         }
@@ -135,20 +144,22 @@ impl Context {
     }
 
     /// Submits commands, and waits where too many are under way.
-    pub(super) fn submit(&mut self, encoder: wgpu::CommandEncoder) -> Result<(), ExecutorError> {
-        let index = self.queue.submit([encoder.finish()]);
-        self.in_flight.push_back(index);
-        if self.in_flight.len() > IN_FLIGHT {
-            let oldest = self.in_flight.pop_front();
-            self.wait(oldest)?;
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<(), ExecutorError> {
+        let oldest = {
+            let mut in_flight = locked(&self.in_flight);
+            in_flight.push_back(self.queue.submit([encoder.finish()]));
+            if in_flight.len() > IN_FLIGHT { in_flight.pop_front() } else { None }
+        };
+        match oldest {
+            Some(oldest) => self.wait(Some(oldest)),
+            None => self.check(),
         }
-        self.check()
     }
 
     /// Waits for one submission, or all.
-    pub(super) fn wait(&mut self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), ExecutorError> {
+    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), ExecutorError> {
         if submission.is_none() {
-            self.in_flight.clear();
+            locked(&self.in_flight).clear();
         }
         let waited = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
         self.check()?;
@@ -157,7 +168,7 @@ impl Context {
 
     /// The numbers of part of a buffer, once everything submitted is done.
     pub(super) fn read(
-        &mut self,
+        &self,
         buffer: &wgpu::Buffer,
         offset: u64,
         into: &mut [f32],
@@ -188,30 +199,35 @@ impl Context {
     }
 
     /// Makes the pipelines that are not there yet, side by side.
-    pub(super) fn prepare(&mut self, wanted: HashSet<PipelineKey>) -> Result<(), ExecutorError> {
-        let new: Vec<PipelineKey> = wanted.into_iter().filter(|k| !self.pipelines.contains_key(k)).collect();
+    pub(super) fn prepare(&self, wanted: HashSet<PipelineKey>) -> Result<(), ExecutorError> {
+        let mut made = locked(&self.made);
+        let new: Vec<PipelineKey> = wanted.into_iter().filter(|k| !made.pipelines.contains_key(k)).collect();
         for (_, written) in &new {
-            if !self.layouts.contains_key(written) {
+            if !made.layouts.contains_key(written) {
                 let layout = self.layout(written);
-                self.layouts.insert(written.clone(), layout);
+                made.layouts.insert(written.clone(), layout);
             }
         }
-        let made: Vec<Result<wgpu::ComputePipeline, ExecutorError>> =
-            new.par_iter().map(|key| self.guarded("build a kernel", || Ok(self.pipeline(key)))).collect();
-        for (key, pipeline) in new.into_iter().zip(made) {
-            self.pipelines.insert(key, pipeline?);
+        let layouts = &made.layouts;
+        let build = |key: &PipelineKey| {
+            self.guarded("build a kernel", || Ok(self.pipeline(&key.0, &layouts[&key.1].1)))
+        };
+        let pipelines: Vec<Result<wgpu::ComputePipeline, ExecutorError>> = new.par_iter().map(build).collect();
+        for (key, pipeline) in new.into_iter().zip(pipelines) {
+            made.pipelines.insert(key, pipeline?);
         }
         Ok(())
     }
 
     /// A pipeline that has been prepared, and the layout of its arrays.
-    pub(super) fn pipeline_of(&self, key: &PipelineKey) -> (&wgpu::ComputePipeline, &wgpu::BindGroupLayout) {
-        (&self.pipelines[key], &self.layouts[&key.1].0)
+    pub(super) fn pipeline_of(&self, key: &PipelineKey) -> (wgpu::ComputePipeline, wgpu::BindGroupLayout) {
+        let made = locked(&self.made);
+        (made.pipelines[key].clone(), made.layouts[&key.1].0.clone())
     }
 
     /// Number of pipelines made.
     pub(super) fn pipelines(&self) -> usize {
-        self.pipelines.len()
+        locked(&self.made).pipelines.len()
     }
 
     /// `Dims`, then the arrays.
@@ -239,8 +255,7 @@ impl Context {
         (group, pipeline)
     }
 
-    fn pipeline(&self, key: &PipelineKey) -> wgpu::ComputePipeline {
-        let (text, written) = key;
+    fn pipeline(&self, text: &str, layout: &wgpu::PipelineLayout) -> wgpu::ComputePipeline {
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(text.into()) };
         // SAFETY: the kernels compare every index with the lengths of their arrays, their loops end, and the parity
@@ -250,7 +265,7 @@ impl Context {
         };
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: None,
-            layout: Some(&self.layouts[written].1),
+            layout: Some(layout),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {

@@ -9,6 +9,7 @@ mod compiled;
 mod context;
 mod layout;
 mod profile;
+mod self_test;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use layout::Bounds;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use sda_graph::{Executor, ExecutorError, Handle, Plan, Program, RunKey};
 use sda_kernels::gpu::{Abilities, Precision, Target};
+use std::sync::Arc;
 
 fn error(message: impl Into<String>) -> ExecutorError {
     ExecutorError::Device(message.into())
@@ -56,7 +58,7 @@ struct State {
 
 /// A GPU as an executor, f32 at the boundary.
 pub struct Wgpu {
-    context: Context,
+    context: Arc<Context>,
     target: Target,
     bounds: Bounds,
     guards: bool,
@@ -95,7 +97,20 @@ impl Wgpu {
         bounds.binding = options.binding.unwrap_or(bounds.binding).min(bounds.binding);
         bounds.reuse = !options.apart;
         let target = Target { abilities, precision: options.precision };
-        Ok(Self { context, target, bounds, guards: options.guards, states: Vec::new(), programs: Vec::new() })
+        let context = Arc::new(context);
+        let guards = options.guards;
+        let mut made = Self { context, target, bounds, guards, states: Vec::new(), programs: Vec::new() };
+        if options.precision == Precision::Mixed {
+            made.test_products();
+        }
+        Ok(made)
+    }
+
+    /// Another executor on the same device, with no state or program; kernels that are built are shared.
+    pub fn fresh(&self) -> Self {
+        let context = Arc::clone(&self.context);
+        let (target, bounds, guards) = (self.target, self.bounds, self.guards);
+        Self { context, target, bounds, guards, states: Vec::new(), programs: Vec::new() }
     }
 
     /// What it runs on.
@@ -183,7 +198,7 @@ impl Executor for Wgpu {
         let positions = positions?;
         let states: Vec<&State> = positions.iter().map(|&i| &self.states[i]).collect();
         let (target, bounds) = (&self.target, &self.bounds);
-        let compiled = Compiled::new(&mut self.context, target, bounds, program, &states, self.guards)?;
+        let compiled = Compiled::new(&self.context, target, bounds, program, &states, self.guards)?;
         self.programs.push(compiled);
         Ok(Handle(self.programs.len() - 1))
     }

@@ -45,7 +45,7 @@ impl Wgpu {
         compiled.program.check_inputs(inputs)?;
         compiled.bind(&self.context.queue, key, inputs);
         let mut profile = WgpuProfile::default();
-        let context = &mut self.context;
+        let context = &self.context;
         for launches in compiled.launches.chunks(SET) {
             let count = 2 * launches.len() as u32;
             let set = context.device.create_query_set(&wgpu::QuerySetDescriptor {

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod catalogue;
+mod faults;
 mod programs;
 
 use super::{Wgpu, WgpuOptions, adapters};
@@ -9,7 +10,7 @@ use sda_kernels::gpu::{Abilities, Precision};
 
 /// Whether there is an adapter. Where there is none, says that the test is skipped; with `SDA_REQUIRE_GPU=1` that is a
 /// failure.
-fn has_adapter(test: &str) -> bool {
+pub(super) fn has_adapter(test: &str) -> bool {
     let found = !adapters().is_empty();
     if !found {
         let required = std::env::var("SDA_REQUIRE_GPU").is_ok_and(|v| v == "1");
@@ -19,7 +20,13 @@ fn has_adapter(test: &str) -> bool {
     found
 }
 
-/// An executor between guard words, in one form of its kernels.
+/// An executor in one form of its kernels.
+pub(super) fn with(abilities: Abilities, precision: Precision) -> Wgpu {
+    let options = WgpuOptions { abilities: Some(abilities), precision, ..WgpuOptions::default() };
+    Wgpu::with_options(&options).unwrap()
+}
+
+/// As [`with`], every array between guard words.
 fn guarded(abilities: Abilities, precision: Precision) -> Wgpu {
     let options =
         WgpuOptions { abilities: Some(abilities), precision, guards: true, ..WgpuOptions::default() };
