@@ -15,6 +15,24 @@ pub(super) const GUARD: usize = 64;
 /// What guards and fresh arrays hold: a NaN of our own.
 pub(super) const WORD: u32 = 0x7fc0_dead;
 
+/// A change of the kernels' texts, by which the tests see that a broken kernel is found.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    /// What is replaced.
+    pub(super) from: String,
+    pub(super) to: String,
+    /// Which of its occurrences.
+    pub(super) occurrence: usize,
+}
+
+impl Edit {
+    fn apply(&self, text: &mut String) {
+        if let Some((at, _)) = text.match_indices(&self.from).nth(self.occurrence) {
+            text.replace_range(at..at + self.from.len(), &self.to);
+        }
+    }
+}
+
 /// Part of a buffer, in bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Region {
@@ -22,6 +40,8 @@ pub(super) struct Region {
     pub(super) offset: u64,
     /// Numbers.
     pub(super) len: usize,
+    /// Guard words behind them, which kernels see too: some adapters pass over what lies outside of what is bound.
+    pub(super) guard: usize,
 }
 
 /// One launch, ready.
@@ -75,8 +95,12 @@ impl Compiled {
         program: &Program,
         states: &[&State],
         guarded: bool,
+        edit: Option<&Edit>,
     ) -> Result<Self, ExecutorError> {
-        let layout = Layout::new(program, target, bounds)?;
+        let mut layout = Layout::new(program, target, bounds)?;
+        if let Some(edit) = edit {
+            layout.launches.iter_mut().for_each(|launch| edit.apply(&mut launch.dispatch.text));
+        }
         let wanted = layout.launches.iter().map(key_of).collect();
         context.prepare(wanted)?;
         let input_bytes: usize =
@@ -144,7 +168,7 @@ pub(super) fn array(context: &Context, label: &str, len: usize, guarded: bool) -
     if guarded {
         context.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&vec![WORD; len + 2 * margin]));
     }
-    Region { buffer, offset: 4 * margin as u64, len }
+    Region { buffer, offset: 4 * margin as u64, len, guard: margin }
 }
 
 impl<'a> Memory<'a> {
@@ -158,13 +182,15 @@ impl<'a> Memory<'a> {
         let alignment = context.limits.min_storage_buffer_offset_alignment as usize;
         let graph = &program.graph;
         let lengths = graph.inputs().iter().map(|d| 4 * d.shape.iter().product::<usize>());
+        let guard = if guarded { GUARD } else { 0 };
         // The key comes first.
-        let (starts, input_bytes) = stacked([12].into_iter().chain(lengths), alignment);
+        let (starts, input_bytes) = stacked([12].into_iter().chain(lengths).map(|n| n + 4 * guard), alignment);
         let input_buffer = context.buffer("inputs", input_bytes as u64, BufferUsages::STORAGE);
         let inputs = starts.iter().enumerate().map(|(i, &start)| Region {
             buffer: input_buffer.clone(),
             offset: start as u64,
             len: if i == 0 { 3 } else { graph.inputs()[i - 1].shape.iter().product() },
+            guard,
         });
         let make = |label: &'static str| move |&n: &usize| array(context, label, n, guarded);
         let dims_stride = context.limits.min_uniform_buffer_offset_alignment as usize;
@@ -175,7 +201,7 @@ impl<'a> Memory<'a> {
             full: layout.plan.full.iter().map(make("slot")).collect(),
             local: layout.local.iter().map(make("slot of a block")).collect(),
             scratch: layout.scratch.iter().map(make("scratch")).collect(),
-            constants: constants(context, program, alignment),
+            constants: constants(context, program, alignment, guard),
             tables: tables(context, layout, alignment),
             inputs: inputs.collect(),
             input_buffer,
@@ -196,8 +222,8 @@ impl<'a> Memory<'a> {
     }
 
     fn part(&self, part: Part) -> Region {
-        let Region { buffer, offset, .. } = self.at(part.place);
-        Region { buffer: buffer.clone(), offset: offset + 4 * part.first as u64, len: part.len }
+        let region = self.at(part.place).clone();
+        Region { offset: region.offset + 4 * part.first as u64, len: part.len, ..region }
     }
 
     fn array(&self, array: &Array, part: Option<Part>) -> Region {
@@ -234,7 +260,8 @@ impl<'a> Memory<'a> {
             fetched,
             outputs,
             copies: copies.into_iter().flatten().collect(),
-            staging: vec![0; self.input_bytes],
+            // Between guards too, so that what is read beyond an input shows.
+            staging: vec![WORD; self.input_bytes / 4].iter().flat_map(|w| w.to_le_bytes()).collect(),
             inputs: self.input_buffer,
             input_offsets,
             buffers: [self.full, self.local, self.scratch].concat(),
@@ -272,7 +299,7 @@ impl<'a> Memory<'a> {
         };
         let arrays = regions.iter().enumerate().map(|(k, region)| wgpu::BindGroupEntry {
             binding: k as u32 + 1,
-            resource: bound(&region.buffer, region.offset, 4 * region.len.max(1) as u64),
+            resource: bound(&region.buffer, region.offset, 4 * (region.len.max(1) + region.guard) as u64),
         });
         let entries: Vec<_> = [dims].into_iter().chain(arrays).collect();
         let group = self.context.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -297,10 +324,10 @@ fn grid(groups: usize, widest: u32) -> [u32; 2] {
     [groups.div_ceil(down) as u32, down as u32]
 }
 
-fn constants(context: &Context, program: &Program, alignment: usize) -> Vec<Region> {
+fn constants(context: &Context, program: &Program, alignment: usize, guard: usize) -> Vec<Region> {
     let all = program.graph.constants();
-    let (starts, end) = stacked(all.iter().map(|c| 4 * c.len()), alignment);
-    let mut bytes = vec![0u8; end.max(4)];
+    let (starts, end) = stacked(all.iter().map(|c| 4 * (c.len() + guard)), alignment);
+    let mut bytes: Vec<u8> = vec![WORD; end.max(4) / 4].iter().flat_map(|w| w.to_le_bytes()).collect();
     for (constant, &start) in all.iter().zip(&starts) {
         let values: Vec<f32> = constant.iter().map(|&x| x as f32).collect();
         bytes[start..start + 4 * values.len()].copy_from_slice(bytemuck::cast_slice(&values));
@@ -311,6 +338,7 @@ fn constants(context: &Context, program: &Program, alignment: usize) -> Vec<Regi
         buffer: buffer.clone(),
         offset: start as u64,
         len: c.len(),
+        guard,
     };
     all.iter().zip(&starts).map(region).collect()
 }
@@ -331,7 +359,7 @@ fn tables(context: &Context, layout: &Layout, alignment: usize) -> HashMap<Arc<[
     }
     let buffer = context.buffer("tables", bytes.len() as u64, BufferUsages::STORAGE);
     context.queue.write_buffer(&buffer, 0, &bytes);
-    let region = |start: usize, len| Region { buffer: buffer.clone(), offset: start as u64, len };
+    let region = |start: usize, len| Region { buffer: buffer.clone(), offset: start as u64, len, guard: 0 };
     all.into_iter().zip(starts).map(|(table, start)| (table.clone(), region(start, table.len()))).collect()
 }
 

@@ -16,7 +16,7 @@ mod tests;
 pub use adapter::{AdapterChoice, AdapterDescription, AdapterKind, adapters};
 pub use profile::{LaunchTime, WgpuProfile};
 
-use compiled::{Compiled, Region, array};
+use compiled::{Compiled, Edit, Region, array};
 use context::Context;
 use layout::Bounds;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
@@ -62,6 +62,7 @@ pub struct Wgpu {
     target: Target,
     bounds: Bounds,
     guards: bool,
+    edit: Option<Edit>,
     states: Vec<State>,
     programs: Vec<Compiled>,
 }
@@ -99,7 +100,8 @@ impl Wgpu {
         let target = Target { abilities, precision: options.precision };
         let context = Arc::new(context);
         let guards = options.guards;
-        let mut made = Self { context, target, bounds, guards, states: Vec::new(), programs: Vec::new() };
+        let (states, programs) = (Vec::new(), Vec::new());
+        let mut made = Self { context, target, bounds, guards, edit: None, states, programs };
         if options.precision == Precision::Mixed {
             made.test_products();
         }
@@ -110,7 +112,7 @@ impl Wgpu {
     pub fn fresh(&self) -> Self {
         let context = Arc::clone(&self.context);
         let (target, bounds, guards) = (self.target, self.bounds, self.guards);
-        Self { context, target, bounds, guards, states: Vec::new(), programs: Vec::new() }
+        Self { context, target, bounds, guards, edit: None, states: Vec::new(), programs: Vec::new() }
     }
 
     /// What it runs on.
@@ -197,8 +199,8 @@ impl Executor for Wgpu {
             declared.iter().map(|d| self.state(&d.name, &d.shape)).collect();
         let positions = positions?;
         let states: Vec<&State> = positions.iter().map(|&i| &self.states[i]).collect();
-        let (target, bounds) = (&self.target, &self.bounds);
-        let compiled = Compiled::new(&self.context, target, bounds, program, &states, self.guards)?;
+        let (context, target, edit) = (&self.context, &self.target, self.edit.as_ref());
+        let compiled = Compiled::new(context, target, &self.bounds, program, &states, self.guards, edit)?;
         self.programs.push(compiled);
         Ok(Handle(self.programs.len() - 1))
     }

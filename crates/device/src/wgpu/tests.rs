@@ -1,6 +1,7 @@
 //! Parity with the reference on whatever adapter there is: hardware, or a program on the CPU.
 
 mod blocks;
+mod broken;
 mod catalogue;
 mod faults;
 mod programs;

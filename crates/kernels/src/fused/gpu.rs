@@ -164,8 +164,7 @@ impl Body<'_> {
             let text = text.constant("LANES", lanes).file(&lines).file(SUBGROUPS);
             return ("fused rows, subgroups", text, 1);
         }
-        let text = text.constant("LANES", lanes).file(&lines).file(ROWS);
-        ("fused rows", text, INVOCATIONS / lanes)
+        ("fused rows", text.constant("LANES", lanes).file(&lines).file(ROWS), INVOCATIONS / lanes)
     }
 
     /// Values per row and the loops over columns, in the order in which they can be known.

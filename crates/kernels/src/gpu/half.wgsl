@@ -8,20 +8,18 @@ alias Element = f16;
 @group(0) @binding(4) var<storage, read> largest_a: array<u32>; // [PARTS]
 @group(0) @binding(5) var<storage, read> largest_b: array<u32>; // [PARTS]
 
-var<workgroup> most: array<vec2<u32>, 256>;
+var<workgroup> largest_of: array<vec2<u32>, PARTS>;
+var<private> most: vec2<u32>;
 
 fn prepare(lane: u32) {
-    most[lane] = vec2<u32>(0u);
     if (lane < PARTS) {
-        most[lane] = vec2<u32>(largest_a[lane], largest_b[lane]);
-    }
-    for (var half = 128u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (lane < half) {
-            most[lane] = max(most[lane], most[lane + half]);
-        }
+        largest_of[lane] = vec2<u32>(largest_a[lane], largest_b[lane]);
     }
     workgroupBarrier();
+    most = vec2<u32>(0u);
+    for (var i = 0u; i < PARTS; i++) {
+        most = max(most, largest_of[i]);
+    }
 }
 
 // Exponent e of the scaling 2ᵉ of an array whose largest number has these bits. An array of zeros, or with an infinity or
@@ -39,13 +37,13 @@ fn power(e: i32) -> f32 {
 }
 
 fn scale_a() -> f32 {
-    return power(exponent(most[0].x));
+    return power(exponent(most.x));
 }
 
 fn scale_b() -> f32 {
-    return power(exponent(most[0].y));
+    return power(exponent(most.y));
 }
 
 fn unscale(sum: vec4<f32>) -> vec4<f32> {
-    return sum * power(-exponent(most[0].x)) * power(-exponent(most[0].y));
+    return sum * power(-exponent(most.x)) * power(-exponent(most.y));
 }

@@ -13,14 +13,14 @@ fn slices<T>(inputs: &[Vec<T>]) -> Vec<&[T]> {
     inputs.iter().map(Vec::as_slice).collect()
 }
 
-fn interpret(case: &Case) -> Vec<Vec<f64>> {
+pub(super) fn interpret(case: &Case) -> Vec<Vec<f64>> {
     let mut interpreter = Interpreter::<f64>::new();
     let handle = interpreter.compile(&case.program).unwrap();
     interpreter.run(handle, KEY, &slices(&case.inputs(1))).unwrap();
     (0..case.program.outputs.len()).map(|i| interpreter.output(handle, i).unwrap().to_vec()).collect()
 }
 
-fn run(gpu: &mut Wgpu, case: &Case) -> Vec<Vec<f32>> {
+pub(super) fn run(gpu: &mut Wgpu, case: &Case) -> Vec<Vec<f32>> {
     let handle = gpu.compile(&case.program).unwrap();
     gpu.run(handle, KEY, &slices(&case.inputs(1))).unwrap();
     (0..case.program.outputs.len()).map(|i| gpu.output(handle, i).unwrap().to_vec()).collect()
@@ -34,7 +34,7 @@ fn mixed(case: &Case, exactness: Exactness, magnitude: f64) -> Option<f64> {
     is_product.then_some(1.1e-3 * magnitude + 1e-6)
 }
 
-fn check(name: &str, case: &Case, precision: Precision, got: &[Vec<f32>], want: &[Vec<f64>]) {
+pub(super) fn check(name: &str, case: &Case, precision: Precision, got: &[Vec<f32>], want: &[Vec<f64>]) {
     let inputs = case.inputs::<f64>(1);
     for (k, (got, want)) in got.iter().zip(want).enumerate() {
         assert_eq!(got.len(), want.len(), "{name}");
