@@ -31,6 +31,7 @@ pub(crate) fn evaluate(g: Graph, nodes: &[NodeId]) -> Vec<ArrayD<f64>> {
     let mut executor = Interpreter::<f64>::new();
     let handle = executor.compile(&program).unwrap();
     executor.run(handle, RunKey { seed: 0, step: 0 }, &[]).unwrap();
-    let value = |(i, shape)| ArrayD::from_shape_vec(shape, executor.output(handle, i).unwrap().to_vec()).unwrap();
+    let value =
+        |(i, shape)| ArrayD::from_shape_vec(shape, executor.output(handle, i).unwrap().to_vec()).unwrap();
     shapes.into_iter().enumerate().map(value).collect::<Vec<ArrayD<f64>>>()
 }

@@ -131,9 +131,12 @@ fn abilities(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, limits: &wgpu::L
         use wgpu::CooperativeScalarType::{F16, F32};
         [p.m_size, p.n_size, p.k_size] == [16; 3] && p.ab_type == F16 && p.cr_type == F32
     });
+    // Eight subgroups of 32, or as many as make up a workgroup, in pairs; their tiles take up to 32 KiB.
     let cooperative = half
         && subgroups
         && one_size
+        && matches!(info.subgroup_min_size, 16 | 32 | 64)
+        && limits.max_compute_workgroup_storage_size >= 32 << 10
         && fits
         && features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
     Abilities {
@@ -153,8 +156,14 @@ fn instance() -> wgpu::Instance {
 /// All adapters with compute shaders, in the order that an index counts.
 pub(super) fn enumerate() -> Vec<wgpu::Adapter> {
     let all = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+    // What every kernel counts on; an adapter with less is none.
     let computes = |a: &wgpu::Adapter| {
+        let limits = a.limits();
         a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+            && limits.max_compute_invocations_per_workgroup >= 256
+            && limits.max_compute_workgroup_size_x >= 256
+            && limits.max_compute_workgroup_storage_size >= 16 << 10
+            && limits.max_storage_buffers_per_shader_stage >= 8
     };
     all.into_iter().filter(computes).collect()
 }

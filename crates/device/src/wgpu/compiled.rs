@@ -184,7 +184,8 @@ impl<'a> Memory<'a> {
         let lengths = graph.inputs().iter().map(|d| 4 * d.shape.iter().product::<usize>());
         let guard = if guarded { GUARD } else { 0 };
         // The key comes first.
-        let (starts, input_bytes) = stacked([12].into_iter().chain(lengths).map(|n| n + 4 * guard), alignment);
+        let (starts, input_bytes) =
+            stacked([12].into_iter().chain(lengths).map(|n| n + 4 * guard), alignment);
         let input_buffer = context.buffer("inputs", input_bytes as u64, BufferUsages::STORAGE);
         let inputs = starts.iter().enumerate().map(|(i, &start)| Region {
             buffer: input_buffer.clone(),
@@ -242,8 +243,12 @@ impl<'a> Memory<'a> {
             chunk[..words.len()].copy_from_slice(words);
         }
         self.context.queue.write_buffer(&self.dims, 0, &dims);
-        let launches: Vec<Ready> =
-            layout.launches.iter().enumerate().map(|(i, launch)| self.ready(i, launch, bounds.widest)).collect();
+        let launches: Vec<Ready> = layout
+            .launches
+            .iter()
+            .enumerate()
+            .map(|(i, launch)| self.ready(i, launch, bounds.widest))
+            .collect();
         let (outputs, mut copies): (Vec<Region>, Vec<Option<(Region, Region)>>) =
             layout.plan.outputs.iter().map(|&(place, len)| self.output(place, len)).unzip();
         copies.extend(layout.plan.copies.iter().map(|&(from, state)| {

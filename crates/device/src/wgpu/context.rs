@@ -212,7 +212,8 @@ impl Context {
         let build = |key: &PipelineKey| {
             self.guarded("build a kernel", || Ok(self.pipeline(&key.0, &layouts[&key.1].1)))
         };
-        let pipelines: Vec<Result<wgpu::ComputePipeline, ExecutorError>> = new.par_iter().map(build).collect();
+        let pipelines: Vec<Result<wgpu::ComputePipeline, ExecutorError>> =
+            new.par_iter().map(build).collect();
         for (key, pipeline) in new.into_iter().zip(pipelines) {
             made.pipelines.insert(key, pipeline?);
         }

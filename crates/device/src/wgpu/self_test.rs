@@ -4,7 +4,9 @@
 //! is not believed.
 
 use super::Wgpu;
-use sda_graph::{ConvGeometry, Declaration, Executor, ExecutorError, Face, Graph, Padding, PaddingMode, Program, RunKey};
+use sda_graph::{
+    ConvGeometry, Declaration, Executor, ExecutorError, Face, Graph, Padding, PaddingMode, Program, RunKey,
+};
 use sda_kernels::gpu::{Abilities, Target};
 
 /// Products whose tiles have edges on every side, several parts of terms, and a convolution.
@@ -21,7 +23,8 @@ fn program() -> (Program, [usize; 4]) {
     let padding = Padding { before: 1, after: 1, mode: PaddingMode::Circular };
     let geometry = ConvGeometry { input: [9, 10], kernel: [3, 3], stride: [1, 1], padding: [padding; 2] };
     let y = g.conv(Face::Forward, geometry, x, w);
-    let program = Program::new(g).output("product", product).output("turned", turned).output("convolution", y);
+    let program =
+        Program::new(g).output("product", product).output("turned", turned).output("convolution", y);
     (program, [200 * 70, 70 * 150, 2 * 9 * 10 * 20, 9 * 20 * 40])
 }
 
@@ -38,7 +41,8 @@ fn whole_numbers(len: usize, seed: u32) -> Vec<f32> {
 impl Wgpu {
     /// Gives up cooperative matrices where they do not compute what plain products do.
     pub(super) fn test_products(&mut self) {
-        if self.target.abilities.cooperative.is_some() && !self.agrees_with_plain_products().unwrap_or(false) {
+        if self.target.abilities.cooperative.is_some() && !self.agrees_with_plain_products().unwrap_or(false)
+        {
             self.target.abilities.cooperative = None;
         }
     }

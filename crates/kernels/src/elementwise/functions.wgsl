@@ -17,7 +17,8 @@ fn finite(x: f32) -> f32 {
 
 // −1, 0 or 1; a NaN stays one.
 fn sign_of(x: f32) -> f32 {
-    return select(select(x * 0.0, -1.0, x < 0.0), 1.0, x > 0.0);
+    let rest = select(0.0, x, is_nan(x));
+    return select(select(rest, -1.0, x < 0.0), 1.0, x > 0.0);
 }
 
 fn less(a: f32, b: f32) -> f32 {

@@ -78,14 +78,13 @@ fn parity_of_a_run_on_the_gpu() {
 
     // Interrupted where there is a checkpoint, it goes on to the same bits.
     let stopped = Sandbox::new();
-    let child = short(&stopped, &["--device", "gpu", "--checkpoint-seconds", "0", "--quiet"]).spawn().unwrap();
+    let child =
+        short(&stopped, &["--device", "gpu", "--checkpoint-seconds", "0", "--quiet"]).spawn().unwrap();
     let checkpoint = stopped.out().join("checkpoint.safetensors");
     let child = run_until(child, || checkpoint.exists() && has(&stopped.out(), "", ".ron"));
     let mut child = child.expect("six epochs last longer than it takes to see the first checkpoint");
-    let sent = Command::new("sh")
-        .args(["-c", &format!("kill -KILL {}", child.id())])
-        .stderr(Stdio::null())
-        .status();
+    let sent =
+        Command::new("sh").args(["-c", &format!("kill -KILL {}", child.id())]).stderr(Stdio::null()).status();
     assert!(sent.is_ok() && !child.wait().unwrap().success());
     assert!(!stopped.out().join("model.safetensors").exists(), "the training was over");
     succeed(short(&stopped, &["--device", "gpu"]).output().unwrap());

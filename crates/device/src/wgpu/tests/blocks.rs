@@ -9,7 +9,8 @@ use sda_kernels::catalogue::random_program;
 use sda_kernels::gpu::Abilities;
 
 fn gpu(options: WgpuOptions) -> Wgpu {
-    Wgpu::with_options(&WgpuOptions { abilities: Some(Abilities::PORTABLE), guards: true, ..options }).unwrap()
+    Wgpu::with_options(&WgpuOptions { abilities: Some(Abilities::PORTABLE), guards: true, ..options })
+        .unwrap()
 }
 
 /// Rows that are pieces of 64 numbers, with noise, weights, a sum over rows that is used again, and a state.

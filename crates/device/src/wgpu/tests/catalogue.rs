@@ -74,3 +74,37 @@ fn parity_of_every_kernel_and_case() {
         assert!(seen > 200, "{seen} cases only");
     }
 }
+
+/// A NaN goes where the reference sends it, and nowhere else.
+#[test]
+fn parity_of_nan() {
+    if !has_adapter("parity_of_nan") {
+        return;
+    }
+    for (form, abilities, precision) in forms() {
+        let mut gpu = guarded(abilities, precision);
+        for kernel in kernels() {
+            for case in kernel.cases() {
+                // The rest of a convolution's inputs meets padding, where 0 · NaN is a NaN and a skipped tap is none.
+                let conv = matches!(case.result().op, Op::Conv(..));
+                for poisoned in 0..if conv { 1 } else { case.domains.len() } {
+                    let mut inputs = case.inputs::<f32>(3);
+                    let at = inputs[poisoned].len() / 2;
+                    inputs[poisoned][at] = f32::NAN;
+                    let mut interpreter = Interpreter::<f32>::new();
+                    let want = nans(&mut interpreter, &case, &inputs);
+                    let got = nans(&mut gpu, &case, &inputs);
+                    assert_eq!(got, want, "{form}: {} {}, input {poisoned}", kernel.name, case.name);
+                }
+            }
+        }
+    }
+}
+
+/// Which numbers of each result are NaN.
+fn nans(executor: &mut impl Executor<Real = f32>, case: &Case, inputs: &[Vec<f32>]) -> Vec<Vec<bool>> {
+    let handle = executor.compile(&case.program).unwrap();
+    executor.run(handle, KEY, &slices(inputs)).unwrap();
+    let outputs = 0..case.program.outputs.len();
+    outputs.map(|i| executor.output(handle, i).unwrap().iter().map(|x| x.is_nan()).collect()).collect()
+}
