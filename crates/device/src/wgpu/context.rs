@@ -2,11 +2,11 @@
 
 use super::adapter::{self, AdapterChoice, AdapterDescription};
 use super::error;
-use ::wgpu::{BufferUsages, Features};
 use rayon::prelude::*;
 use sda_graph::ExecutorError;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wgpu::{BufferUsages, Features};
 
 /// Submissions that may wait for the device.
 const IN_FLIGHT: usize = 8;

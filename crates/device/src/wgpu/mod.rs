@@ -8,6 +8,7 @@ mod adapter;
 mod compiled;
 mod context;
 mod layout;
+mod memory;
 mod profile;
 mod self_test;
 #[cfg(test)]
@@ -16,9 +17,10 @@ mod tests;
 pub use adapter::{AdapterChoice, AdapterDescription, AdapterKind, adapters};
 pub use profile::{LaunchTime, WgpuProfile};
 
-use compiled::{Compiled, Edit, Region, array};
+use compiled::{Compiled, Edit};
 use context::Context;
 use layout::Bounds;
+use memory::{Region, array};
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use sda_graph::{Executor, ExecutorError, Handle, Plan, Program, RunKey};
 use sda_kernels::gpu::{Abilities, Precision, Target};

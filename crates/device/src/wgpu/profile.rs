@@ -1,8 +1,8 @@
 //! A run timed launch by launch, on the device's own clock.
 
 use super::{Wgpu, error};
-use ::wgpu::BufferUsages;
 use sda_graph::{ExecutorError, Handle, RunKey};
+use wgpu::BufferUsages;
 
 /// Launches in one set of timestamps: each takes two.
 const SET: usize = 1024;

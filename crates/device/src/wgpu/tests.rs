@@ -58,7 +58,7 @@ fn forms() -> Vec<(&'static str, Abilities, Precision)> {
 impl Wgpu {
     /// Panics: a kernel wrote outside its arrays.
     fn assert_guards(&mut self, what: &str) {
-        use super::compiled::{GUARD, WORD};
+        use super::memory::{GUARD, WORD};
         let regions: Vec<super::Region> = self
             .programs
             .iter()

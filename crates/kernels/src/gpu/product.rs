@@ -66,8 +66,8 @@ impl Tile {
 
 impl Product {
     pub(crate) fn launches(self, target: &Target, call: &GpuCall<'_>) -> Vec<Dispatch> {
-        if self.k == 0 || self.m == 0 || self.n == 0 {
-            return self.nothing(target, call);
+        if self.layers * self.k * self.m * self.n == 0 {
+            return nothing(target, call);
         }
         let half = target.precision == Precision::Mixed && target.abilities.half;
         let cooperative = target.abilities.cooperative.filter(|_| half).map(|size| size as usize);
@@ -154,14 +154,14 @@ impl Product {
         let room = (PARTS / (self.m * self.n)).max(1);
         ENOUGH.div_ceil(tiles).min(self.k / PART).min(room).max(1)
     }
+}
 
-    /// A product without terms is zero.
-    fn nothing(&self, target: &Target, call: &GpuCall<'_>) -> Vec<Dispatch> {
-        if call.adds {
-            return Vec::new();
-        }
-        vec![sum::gpu::of_parts(target, 0, 0, call.outputs[0].iter().product(), false)]
+/// A product without terms is zero.
+fn nothing(target: &Target, call: &GpuCall<'_>) -> Vec<Dispatch> {
+    if call.adds {
+        return Vec::new();
     }
+    vec![sum::gpu::of_parts(target, 0, 0, call.outputs[0].iter().product(), false)]
 }
 
 /// Bits of the largest numbers of an operand's parts, in scratch 1 + `input`.

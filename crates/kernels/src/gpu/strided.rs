@@ -40,7 +40,8 @@ impl Strided {
         for axis in 0..rank {
             let (length, stride) = if axis + n < rank { (1, 0) } else { self.axes[axis + n - rank] };
             if axis > 0 {
-                text = text.constant(&format!("{lengths}{axis}"), length);
+                // An empty axis is never walked, and no index may be divided by 0.
+                text = text.constant(&format!("{lengths}{axis}"), length.max(1));
             }
             text = text.constant(&format!("{strides}{axis}"), stride);
         }

@@ -7,7 +7,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
 use sda_graph::{Plan, PlanOptions, Program, Step, StepKind};
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// Each form of the kernels, with whether HLSL has it.
 fn targets() -> [(&'static str, Target, bool); 4] {
@@ -123,12 +123,12 @@ fn translate(name: &str, module: &Module, info: &ModuleInfo, to_hlsl: bool) {
 
 /// Checks and translates each text once.
 fn all(programs: impl Iterator<Item = (String, Program)>) -> usize {
-    let mut seen: HashMap<String, ()> = HashMap::new();
+    let mut seen: HashSet<String> = HashSet::new();
     for (case, program) in programs {
         for (form, target, to_hlsl) in targets() {
             for dispatch in program_launches(&program, &target) {
                 let name = format!("{form}: {case}: {}", dispatch.name);
-                if seen.insert(dispatch.text.clone(), ()).is_some() {
+                if !seen.insert(dispatch.text.clone()) {
                     continue;
                 }
                 let (module, info) = parsed(&dispatch.text);

@@ -1,10 +1,10 @@
 //! Whole programs: random ones, and a training step, against the interpreter.
 
-use super::{guarded, has_adapter};
+use super::{forms, guarded, has_adapter};
 use crate::cpu::tests::training;
 use crate::runs::{States, bits, distance, run};
 use crate::{Wgpu, WgpuOptions};
-use sda_graph::Program;
+use sda_graph::{Declaration, Graph, Program};
 use sda_kernels::Interpreter;
 use sda_kernels::catalogue::random_program;
 use sda_kernels::gpu::{Abilities, Precision};
@@ -12,17 +12,8 @@ use sda_kernels::gpu::{Abilities, Precision};
 /// Rounding of a chain of up to 40 random ops and its gradient.
 const TOLERANCE: f32 = 5e-4;
 
-fn gpu(block: Option<usize>, apart: bool, guards: bool) -> Wgpu {
-    let abilities = Some(Abilities::PORTABLE);
-    Wgpu::with_options(&WgpuOptions { abilities, block, apart, guards, ..WgpuOptions::default() }).unwrap()
-}
-
-fn on(mut gpu: Wgpu, program: &Program, what: &str) -> Vec<Vec<f32>> {
-    let values = run(&mut gpu, program, 2, States::Drawn);
-    if gpu.guards {
-        gpu.assert_guards(what);
-    }
-    values
+fn gpu(apart: bool) -> Wgpu {
+    Wgpu::with_options(&WgpuOptions { apart, ..WgpuOptions::default() }).unwrap()
 }
 
 #[test]
@@ -30,11 +21,18 @@ fn parity_of_random_programs() {
     if !has_adapter("parity_of_random_programs") {
         return;
     }
-    for seed in 0..12 {
-        let program = random_program(seed, 30);
-        let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
-        let apart = distance(&on(gpu(None, false, true), &program, "whole"), &want);
-        assert!(apart < TOLERANCE, "program {seed}: {apart}\n{program}");
+    for (form, abilities, precision) in forms() {
+        if precision == Precision::Mixed {
+            continue;
+        }
+        for seed in 0..20 {
+            let program = random_program(seed, 30);
+            let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
+            let mut gpu = guarded(abilities, precision);
+            let apart = distance(&run(&mut gpu, &program, 2, States::Drawn), &want);
+            gpu.assert_guards(form);
+            assert!(apart < TOLERANCE, "{form}, program {seed}: {apart}\n{program}");
+        }
     }
 }
 
@@ -44,10 +42,10 @@ fn parity_planned_is_unplanned_bit_for_bit() {
     if !has_adapter("parity_planned_is_unplanned_bit_for_bit") {
         return;
     }
-    for seed in 100..104 {
+    for seed in 100..110 {
         let program = random_program(seed, 30);
-        let planned = on(gpu(None, false, false), &program, "planned");
-        assert_eq!(bits(&planned), bits(&on(gpu(None, true, false), &program, "apart")), "\n{program}");
+        let [planned, plain] = [false, true].map(|apart| run(&mut gpu(apart), &program, 2, States::Drawn));
+        assert_eq!(bits(&planned), bits(&plain), "\n{program}");
     }
 }
 
@@ -62,4 +60,25 @@ fn parity_of_a_training_step() {
     let got = run(&mut gpu, &program, 20, States::Kept);
     gpu.assert_guards("training");
     assert!(distance(&got, &want) < 1e-4, "{}", distance(&got, &want));
+}
+
+/// A sum or a product without terms is zero, and an array without numbers is no trouble.
+#[test]
+fn parity_of_what_is_empty() {
+    if !has_adapter("parity_of_what_is_empty") {
+        return;
+    }
+    let mut g = Graph::new();
+    let x = g.input(Declaration::shared("x", &[3, 0]));
+    let y = g.input(Declaration::shared("y", &[0, 5]));
+    let sum = g.sum(x, &[0, 1]);
+    let columns = g.sum(y, &[0]);
+    let product = g.matmul(x, y, false, false);
+    let twice = g.scale(x, 2.0);
+    let outputs = [("sum", sum), ("columns", columns), ("product", product), ("twice", twice)];
+    let program = outputs.into_iter().fold(Program::new(g), |p, (name, node)| p.output(name, node));
+    let mut gpu = guarded(Abilities::PORTABLE, Precision::F32);
+    let got = run(&mut gpu, &program, 1, States::Drawn);
+    gpu.assert_guards("empty");
+    assert_eq!(got, [vec![0.0], vec![0.0; 5], vec![0.0; 15], vec![]]);
 }
