@@ -26,10 +26,28 @@ pub(crate) fn report() -> anyhow::Result<String> {
     let python =
         version_line("python3").unwrap_or_else(|| "not found; only `bench --peer torch` needs it".into());
     Ok(format!(
-        "rustc       {}\nC compiler  {}\nPython      {python}\nReady to build.\n",
+        "rustc       {}\nC compiler  {}\nPython      {python}\nGPU         {}\nReady to build.\n",
         rustc()?,
-        c_compiler()?
+        c_compiler()?,
+        gpu_driver()
     ))
+}
+
+/// Vulkan drivers by their manifests; Metal and DX12 come with their systems.
+fn gpu_driver() -> String {
+    if cfg!(any(windows, target_os = "macos")) {
+        return "by the system's own driver; `cargo xtask devices` lists adapters".into();
+    }
+    let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let mut names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    if names.is_empty() {
+        return "no Vulkan driver; only `--device gpu` and its tests need one (a software one on Debian, Ubuntu: \
+                apt-get install mesa-vulkan-drivers)"
+            .into();
+    }
+    names.join(", ")
 }
 
 fn rustc() -> anyhow::Result<String> {
