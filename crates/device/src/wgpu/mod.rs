@@ -217,8 +217,12 @@ impl Executor for Wgpu {
                 self.context.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             if !launches.is_empty() {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                let mut set = None;
                 for launch in &compiled.launches[launches.clone()] {
-                    pass.set_pipeline(&launch.pipeline);
+                    if set != Some(&launch.pipeline) {
+                        pass.set_pipeline(&launch.pipeline);
+                        set = Some(&launch.pipeline);
+                    }
                     pass.set_bind_group(0, &launch.group, &[]);
                     pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
                 }

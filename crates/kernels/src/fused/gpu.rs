@@ -134,7 +134,13 @@ impl Body<'_> {
     /// Several invocations a row.
     fn by_rows(&self, target: &Target) -> (&'static str, Text, usize) {
         let cols = self.fused.cols;
-        let lanes = if cols > 1024 { INVOCATIONS } else { cols.next_power_of_two().min(32) };
+        // Few lanes add few parts, and eight neighbouring numbers are what memory fetches at once.
+        let lanes = match cols {
+            ..=128 => cols.next_power_of_two().min(8),
+            129..=512 => 16,
+            513..=1024 => 32,
+            _ => INVOCATIONS,
+        };
         let subgroups = lanes == INVOCATIONS && target.abilities.subgroups;
         let arguments = if subgroups { "subgroup, subgroups, member" } else { "lane" };
         let mut lines = HEAD.to_owned();

@@ -1,24 +1,31 @@
 // Operands rounded to f16 after a scaling by a power of two that brings the largest of each array to 2¹⁴ … 2¹⁵, f16's
 // range being 2⁻²⁴ … 65 504. The scaling is exact and is undone in f32.
 //
-// The maxima of PARTS parts of each array, from largest.wgsl, pass through workgroup memory.
-// Constants: PARTS, at most 256.
+// The maxima of parts of each array, from largest.wgsl, pass through workgroup memory.
+// Constants: PARTS_A and PARTS_B, at most 256.
 alias Element = f16;
 
-@group(0) @binding(4) var<storage, read> largest_a: array<u32>; // [PARTS]
-@group(0) @binding(5) var<storage, read> largest_b: array<u32>; // [PARTS]
+@group(0) @binding(4) var<storage, read> largest_a: array<u32>; // [PARTS_A]
+@group(0) @binding(5) var<storage, read> largest_b: array<u32>; // [PARTS_B]
 
-var<workgroup> largest_of: array<vec2<u32>, PARTS>;
+var<workgroup> parts_of_a: array<u32, PARTS_A>;
+var<workgroup> parts_of_b: array<u32, PARTS_B>;
 var<private> most: vec2<u32>;
 
 fn prepare(lane: u32) {
-    if (lane < PARTS) {
-        largest_of[lane] = vec2<u32>(largest_a[lane], largest_b[lane]);
+    if (lane < PARTS_A) {
+        parts_of_a[lane] = largest_a[lane];
+    }
+    if (lane < PARTS_B) {
+        parts_of_b[lane] = largest_b[lane];
     }
     workgroupBarrier();
     most = vec2<u32>(0u);
-    for (var i = 0u; i < PARTS; i++) {
-        most = max(most, largest_of[i]);
+    for (var i = 0u; i < PARTS_A; i++) {
+        most.x = max(most.x, parts_of_a[i]);
+    }
+    for (var i = 0u; i < PARTS_B; i++) {
+        most.y = max(most.y, parts_of_b[i]);
     }
 }
 

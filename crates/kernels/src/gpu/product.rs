@@ -15,8 +15,10 @@ const ENOUGH: usize = 256;
 const PART: usize = 256;
 /// Numbers of all parts' sums at most.
 const PARTS: usize = 1 << 24;
-/// Parts of an array whose largest numbers are found side by side.
-const LARGEST_PARTS: usize = 64;
+/// Parts of an array whose largest numbers are found side by side: few of a small array, enough of a large one.
+fn largest_parts(numbers: usize) -> usize {
+    if numbers <= 1 << 16 { 4 } else { 64 }
+}
 
 /// C[l] = Σ_k a(l, m, k) b(l, k, n), [layers, m, n].
 pub(crate) struct Product {
@@ -71,7 +73,8 @@ impl Product {
         }
         let half = target.precision == Precision::Mixed && target.abilities.half;
         let cooperative = target.abilities.cooperative.filter(|_| half).map(|size| size as usize);
-        let (form, text, tile) = self.form(half, cooperative);
+        let parts = [0, 1].map(|k| largest_parts(call.shapes[k].iter().product()));
+        let (form, text, tile) = self.form(half.then_some(parts), cooperative);
         let tiles = self.layers * self.m.div_ceil(tile[0]) * self.n.div_ceil(tile[1]);
         let splits = self.splits(tiles);
         let outputs = self.m * self.n;
@@ -83,8 +86,9 @@ impl Product {
         let mut made = Vec::new();
         if half {
             for k in 0..2 {
-                made.push(largest(k, call));
-                arrays.push(Array::Scratch { slot: 1 + k, len: LARGEST_PARTS, written: false });
+                let parts = largest_parts(call.shapes[k].iter().product());
+                made.push(largest(k, parts, call));
+                arrays.push(Array::Scratch { slot: 1 + k, len: parts, written: false });
             }
         }
         let layers = if splits == 1 { self.layers } else { splits };
@@ -112,9 +116,20 @@ impl Product {
     }
 
     /// The form's name, its text, and the rows and columns of its tiles.
-    fn form(&self, half: bool, cooperative: Option<usize>) -> (&'static str, Text, [usize; 2]) {
-        let begin = if half { Text::default().file("enable f16;") } else { Text::default() };
-        let scaling = if half { HALF } else { SINGLE };
+    ///
+    /// `half`: for f16, the parts of each operand's largest numbers.
+    fn form(&self, half: Option<[usize; 2]>, cooperative: Option<usize>) -> (&'static str, Text, [usize; 2]) {
+        let (begin, scaling) = match half {
+            Some([a, b]) => {
+                let text = Text::default().file("enable f16;").file(if cooperative.is_some() {
+                    "enable wgpu_cooperative_matrix;"
+                } else {
+                    ""
+                });
+                (text.constant("PARTS_A", a).constant("PARTS_B", b), HALF)
+            }
+            None => (Text::default(), SINGLE),
+        };
         if let Some(size) = cooperative {
             let subgroups = INVOCATIONS / size;
             let j = self.n.div_ceil(32).min(if self.n.next_multiple_of(96) <= self.n.next_multiple_of(128) {
@@ -123,8 +138,6 @@ impl Product {
                 4
             });
             let text = begin
-                .file("enable wgpu_cooperative_matrix;")
-                .constant("PARTS", LARGEST_PARTS)
                 .constant("SUBGROUPS", subgroups)
                 .constant("SIZE", size)
                 .constant("J", j)
@@ -135,7 +148,6 @@ impl Product {
         }
         let tile = Tile::of(self.layers, self.m, self.n);
         let text = begin
-            .constant("PARTS", LARGEST_PARTS)
             .constant("PM", tile.pm)
             .constant("PN", INVOCATIONS / tile.pm)
             .constant("V", tile.v)
@@ -143,7 +155,7 @@ impl Product {
             .file(scaling)
             .file(TILES)
             .file(self.operands.as_str());
-        (if half { ", half" } else { "" }, text, [tile.rows(), tile.columns()])
+        (if half.is_some() { ", half" } else { "" }, text, [tile.rows(), tile.columns()])
     }
 
     /// Parts of the terms: enough to fill a large device, each long enough to be worth its sum.
@@ -165,15 +177,15 @@ fn nothing(target: &Target, call: &GpuCall<'_>) -> Vec<Dispatch> {
 }
 
 /// Bits of the largest numbers of an operand's parts, in scratch 1 + `input`.
-fn largest(input: usize, call: &GpuCall<'_>) -> Dispatch {
+fn largest(input: usize, parts: usize, call: &GpuCall<'_>) -> Dispatch {
     let count: usize = call.shapes[input].iter().product();
-    let scratch = Array::Scratch { slot: 1 + input, len: LARGEST_PARTS, written: true };
+    let scratch = Array::Scratch { slot: 1 + input, len: parts, written: true };
     Dispatch {
         name: "largest".into(),
-        text: Text::default().constant("PARTS", LARGEST_PARTS).file(LARGEST).file(GRID).into_string(),
+        text: Text::default().constant("PARTS", parts).file(LARGEST).file(GRID).into_string(),
         arrays: vec![Array::Input(input), scratch],
         dims: vec![count as u32],
-        groups: LARGEST_PARTS,
+        groups: parts,
         flops: count as u64,
         bytes: 4 * count as u64,
     }

@@ -78,6 +78,7 @@ fn check(name: &str, dispatch: &Dispatch, module: &Module) {
     for (_, variable) in module.global_variables.iter() {
         match (variable.space, &variable.binding) {
             (AddressSpace::WorkGroup, _) => shared += layouter[variable.ty].size,
+            (AddressSpace::Private, _) => {}
             (AddressSpace::Uniform, Some(binding)) => {
                 assert_eq!(binding.binding, 0, "{name}");
                 assert_eq!(layouter[variable.ty].size as usize, 4 * dispatch.dims.len(), "{name}: Dims");
