@@ -64,6 +64,10 @@ pub(crate) fn run(parser: lexopt::Parser) -> anyhow::Result<()> {
             }
         };
         for &precision in &precisions {
+            if precision == Precision::Mixed && !network.mixed {
+                left_out.push((format!("{}, mixed", network.name), networks::TOO_LONG.into()));
+                continue;
+            }
             let line = program::measure(&network.name, &task, &setting, precision, torch.as_mut())
                 .with_context(|| format!("measure {}", network.name))?;
             eprintln!("{}", line.text(&rates));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(super) const USAGE: &str = "usage: sda-benches gpu [options]
   --adapter A        index or part of a name (the first that is hardware)
   --sizes S          full, as published, or small (full on hardware, small on a program on the CPU)
-  --rounds N         turns of each measurement (7)
+  --rounds N         turns of each measurement (5)
   --precision P      f32, mixed or both (both; mixed only where the adapter has f16)
   --peer torch       the same work in PyTorch on the same GPU, in turns
   --only A,B         rows whose names hold one of these, alone
@@ -57,7 +57,7 @@ impl Arguments {
         let mut a = Self {
             adapter: AdapterChoice::Best,
             sizes: None,
-            rounds: 7,
+            rounds: 5,
             precisions: vec![Precision::F32, Precision::Mixed],
             torch: false,
             only: Vec::new(),

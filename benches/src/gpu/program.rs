@@ -8,7 +8,7 @@ use crate::items::Task;
 use crate::measure::median;
 use crate::roofline;
 use anyhow::Context;
-use sda_device::{LaunchTime, Wgpu};
+use sda_device::{AdapterKind, LaunchTime, Wgpu};
 use sda_graph::{Executor, RunKey};
 use sda_kernels::gpu::Precision;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ use std::time::Instant;
 /// Runs of a turn are queued until they take this long.
 const TURN_SECONDS: f64 = 0.25;
 /// Seconds that the turns of one program take at most, after the first.
-const ENOUGH_SECONDS: f64 = 10.0;
-/// Submissions that the executor lets wait: a run of more waits for the device.
+const ENOUGH_SECONDS: f64 = 5.0;
+/// Submissions that the executor lets wait.
 const IN_FLIGHT: usize = 8;
 /// Profiled runs, of which the quickest is told.
 const PROFILES: usize = 3;
@@ -53,12 +53,14 @@ pub(super) struct Line {
     pub(super) again_seconds: f64,
     pub(super) launches: usize,
     pub(super) submissions: usize,
+    /// Whether the host waits for the device within a run, so that its own time is not known.
+    pub(super) host_waits: bool,
     pub(super) device_bytes: u64,
     /// Of products and convolutions.
     pub(super) flops: f64,
     /// Of one run, many queued and waited for at the end, in each turn.
     pub(super) seconds: Vec<f64>,
-    /// Of the host in one run on an idle device, in each turn.
+    /// Of the host in one run on an idle device, in each turn; none where it waits.
     pub(super) host_seconds: Vec<f64>,
     /// Sum over the launches by the device's clock; `None` without timestamps.
     pub(super) device_seconds: Option<f64>,
@@ -73,8 +75,8 @@ impl Line {
         median(&self.seconds).unwrap_or(f64::NAN)
     }
 
-    pub(super) fn host(&self) -> f64 {
-        median(&self.host_seconds).unwrap_or(f64::NAN)
+    pub(super) fn host(&self) -> Option<f64> {
+        median(&self.host_seconds)
     }
 
     /// What the rates allow for its launches, one after another; `None` without timestamps.
@@ -82,11 +84,6 @@ impl Line {
         self.device_seconds?;
         let least = |k: &Kernel| k.least_seconds(self.precision, rates);
         Some(self.kernels.iter().map(least).sum())
-    }
-
-    /// Whether a run has more submissions than may wait, so that the host's time holds the device's.
-    pub(super) fn host_waits(&self) -> bool {
-        self.submissions > IN_FLIGHT
     }
 
     /// The peer's median in a mode.
@@ -112,7 +109,7 @@ impl Line {
             "seconds": self.seconds,
             "median": self.median(),
             "host_seconds": self.host_seconds,
-            "host_waits_for_the_device": self.host_waits(),
+            "host_waits_for_the_device": self.host_waits,
             "device_seconds": self.device_seconds,
             "kernels": self.kernels.iter().map(kernel).collect::<Vec<_>>(),
             "peer_seconds": peer,
@@ -134,8 +131,9 @@ pub(super) fn measure(
     let device_bytes = gpu.bytes();
     let launched = profile(&mut gpu, &run, setting)?;
     let (seconds, peer) = turns(&mut gpu, &run, name, setting, torch)?;
-    let host_seconds = host(&mut gpu, &run, setting)?;
     let (launches, submissions) = gpu.launches(run.handle);
+    let host_waits = submissions > may_wait(gpu.description().kind);
+    let host_seconds = if host_waits { Vec::new() } else { host(&mut gpu, &run, setting)? };
     let flops = roofline::count(gpu.plan(run.handle)).flops();
     let start = Instant::now();
     gpu.compile(&run.program)?;
@@ -147,6 +145,7 @@ pub(super) fn measure(
         again_seconds,
         launches,
         submissions,
+        host_waits,
         device_bytes,
         flops,
         seconds,
@@ -155,6 +154,11 @@ pub(super) fn measure(
         kernels: grouped(launched.as_deref().unwrap_or_default()),
         peer,
     })
+}
+
+/// Submissions of a run after which the host waits: a program on the CPU takes up none before the last one is done.
+fn may_wait(kind: AdapterKind) -> usize {
+    if kind.is_hardware() { IN_FLIGHT } else { 1 }
 }
 
 fn key(step: usize) -> RunKey {
@@ -191,10 +195,15 @@ fn turns(
     mut torch: Option<&mut Torch>,
 ) -> anyhow::Result<(Vec<f64>, Peer)> {
     let once = queued(gpu, run, 1)?;
+    // A run of minutes is not done twice for a closer look.
+    let mut seconds = if once > ENOUGH_SECONDS { vec![once] } else { Vec::new() };
     let repeats = (TURN_SECONDS / once.max(1e-6)).clamp(1.0, 1000.0) as usize;
-    let (mut seconds, mut peer) = (Vec::new(), Peer::new());
-    let start = Instant::now();
-    while seconds.len() < setting.rounds
+    let (mut peer, start) = (Peer::new(), Instant::now());
+    if let Some(torch) = torch.as_deref_mut().filter(|_| !seconds.is_empty()) {
+        torch.program_turn(name, &mut peer)?;
+    }
+    while once <= ENOUGH_SECONDS
+        && seconds.len() < setting.rounds
         && (seconds.is_empty() || start.elapsed().as_secs_f64() < ENOUGH_SECONDS)
     {
         seconds.push(queued(gpu, run, repeats)?);
@@ -220,7 +229,7 @@ fn host(gpu: &mut Wgpu, run: &Run, setting: &Setting) -> anyhow::Result<Vec<f64>
     let inputs = run.inputs();
     let (mut seconds, start) = (Vec::new(), Instant::now());
     while seconds.len() < 4 * setting.rounds
-        && (seconds.is_empty() || start.elapsed().as_secs_f64() < ENOUGH_SECONDS / 2.0)
+        && (seconds.is_empty() || start.elapsed().as_secs_f64() < ENOUGH_SECONDS)
     {
         let start = Instant::now();
         gpu.run(run.handle, key(seconds.len()), &inputs)?;

@@ -83,7 +83,7 @@ impl kernel::Line {
 
 impl program::Line {
     fn cells(&self, rates: &Rates) -> Vec<String> {
-        let host = time(self.host()) + if self.host_waits() { " †" } else { "" };
+        let host = self.host().map_or_else(|| "†".into(), time);
         vec![
             self.name.clone(),
             name(self.precision).into(),
@@ -234,8 +234,8 @@ impl Report {
                 ],
             );
             self.programs.iter().for_each(|line| row(&mut out, &line.cells(&self.rates)));
-            if self.programs.iter().any(program::Line::host_waits) {
-                out += "\n† a run has more submissions than may wait, so that the host's time holds the device's.\n";
+            if self.programs.iter().any(|line| line.host_waits) {
+                out += "\n† the host waits for the device between submissions, so that its own time is not known.\n";
             }
         }
         if !self.left_out.is_empty() {

@@ -15,7 +15,7 @@ pub(super) const TF32: &str = "tf32";
 pub(super) const COMPILED: &str = "compiled";
 
 /// Seconds that the library's compiler may take over all programs.
-const COMPILING_SECONDS: f64 = 180.0;
+const COMPILING_SECONDS: f64 = 120.0;
 /// Turns of a bare kernel.
 const TURNS: usize = 3;
 
