@@ -157,6 +157,7 @@ impl Report {
         }
         if !not.is_empty() {
             let mut ratios: Vec<&str> = not.iter().map(|t| t.of).collect();
+            ratios.sort_unstable();
             ratios.dedup();
             let why = match &self.peer {
                 None => "without --peer torch",

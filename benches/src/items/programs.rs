@@ -12,6 +12,9 @@ use sda_graph::{Executor, Handle};
 use sda_nn::{Network, Weights};
 use sda_observe::{Observation, Operator};
 
+/// Predictor steps of the sampler.
+const STEPS: u32 = 256;
+
 /// A network from its configuration.
 pub(super) fn network(text: &str) -> anyhow::Result<Network> {
     serde_json::from_str(text).context("read a network")
@@ -61,7 +64,8 @@ impl Task {
                 let (mut trainer, windows) = step.begin(executor)?;
                 trainer.step(0, step.rate, &windows)?;
             }
-            Self::Posterior(score) => score.begin(executor)?.predict(executor, 1, 0)?,
+            // The last step changes the samples least: repeated a thousand times it leaves them finite.
+            Self::Posterior(score) => score.begin(executor)?.predict(executor, 1, STEPS - 1)?,
         }
         Ok(())
     }
@@ -118,7 +122,8 @@ impl PosteriorScore {
         let prior: &dyn NoisePredictor = slid.as_ref().map_or(&whole, |slid| slid);
         let guidance = Guidance::Sda { gamma: self.gamma, detach: false };
         let predictor = Posterior { prior, observation, guidance };
-        let sampler: Sampler = serde_json::from_str(r#"{"steps": 256}"#).context("read the sampler")?;
+        let sampler: Sampler =
+            serde_json::from_str(&format!(r#"{{"steps": {STEPS}}}"#)).context("read the sampler")?;
         let run = sampler.compile(executor, &predictor, &self.shape, NoiseSource::Drawn)?;
         let samples = self.shape[0];
         let mut start = vec![0f32; self.shape.iter().product()];
