@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Creates benches/peers/.venv (ignored by git) with PyTorch, NumPy and SciPy, for `cargo xtask bench … --peer torch`.
 # A venv that already imports all three is left alone; `--fresh` builds it anew. Delete the folder to be rid of it.
+# Where there is an NVIDIA GPU a PyTorch without CUDA is replaced by one with it, for `bench gpu`.
 #
 #   PYTHON       interpreter to build the venv with (default: python3, at least 3.10)
 #   TORCH_INDEX  another package index for torch alone, such as https://download.pytorch.org/whl/cpu, whose
@@ -18,6 +19,19 @@ fail() {
 
 works() {
     [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import torch, numpy, scipy' 2>/dev/null
+}
+
+has_nvidia_gpu() {
+    command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q '^GPU'
+}
+
+# Built for a GPU: CUDA, or ROCm, whose version stands in `hip`.
+is_built_for_gpus() {
+    "$venv/bin/python" -c 'import sys, torch; sys.exit(not (torch.version.cuda or torch.version.hip))'
+}
+
+sees_gpu() {
+    "$venv/bin/python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null
 }
 
 case "${1:-}" in
@@ -40,6 +54,18 @@ if ! works; then
     "$venv/bin/python" -m pip install --disable-pip-version-check --quiet numpy scipy
     "$venv/bin/python" -m pip install --disable-pip-version-check --quiet "${index[@]}" torch
     works || fail "the packages were installed but do not import; run $0 --fresh"
+fi
+
+if has_nvidia_gpu && ! is_built_for_gpus; then
+    [ -z "${TORCH_INDEX:-}" ] || fail "there is an NVIDIA GPU, and TORCH_INDEX names an index without CUDA: unset it"
+    # An installed version that differs in its CUDA part alone would be taken for the one asked for.
+    "$venv/bin/python" -m pip uninstall --disable-pip-version-check --quiet --yes torch
+    "$venv/bin/python" -m pip install --disable-pip-version-check --quiet torch
+    works && is_built_for_gpus || fail "the PyTorch of the default index has no CUDA here: set TORCH_INDEX to one that has"
+fi
+if has_nvidia_gpu && ! sees_gpu; then
+    echo "setup.sh: there is an NVIDIA GPU, but PyTorch cannot use it: its driver may be too old for this PyTorch;" \
+        "update it, or set TORCH_INDEX to an index of an older CUDA and run $0 --fresh" >&2
 fi
 
 "$venv/bin/python" - <<'PY'

@@ -1,4 +1,4 @@
-"""The Kolmogorov work of `cargo xtask bench cpu`, in PyTorch: three U-Nets on windows of 5 states of 2 × 64 × 64."""
+"""The Kolmogorov work of `cargo xtask bench`, in PyTorch: three U-Nets on windows of 5 states of 2 × 64 × 64."""
 
 from collections.abc import Callable
 
@@ -18,10 +18,12 @@ def settings(name: str) -> dict:
     return {"size": SIZE, "embedding": 64, "hidden": NETWORKS[name], "blocks": [3, 3, 3]}
 
 
-def train(name: str) -> Work:
+def train(name: str, compiled: bool = False) -> Work:
     """One AdamW step on a batch of 8 windows, draws of t and ε included."""
     channels = (2 * ORDER + 1) * FEATURES
     network = FieldWindowNetwork(channels, **settings(name))
+    if compiled:
+        network.compile(dynamic=False)
     batch = torch.randn(BATCH, channels, SIZE, SIZE)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-4, weight_decay=1e-3, fused=True)
 
@@ -33,10 +35,12 @@ def train(name: str) -> Work:
     return step
 
 
-def posterior_score(name: str, length: int) -> Work:
+def posterior_score(name: str, length: int, compiled: bool = False) -> Work:
     """One sample, seen through the mean of blocks of 8 × 8 points of every 4th state, σ 0.1, γ 1e-2."""
     network = FieldLocalScore(FEATURES, ORDER, **settings(name))
     network.requires_grad_(False)
+    if compiled:
+        network.compile(dynamic=False)
     x, t = torch.randn(1, length, FEATURES, SIZE, SIZE), torch.tensor(0.5)
     operator = lambda x: avg_pool2d(x[:, ::4].flatten(0, 1), 8)
     y = torch.randn_like(operator(x))

@@ -1,4 +1,4 @@
-"""The Lorenz work of `cargo xtask bench cpu`, in PyTorch, and products of matrices."""
+"""The Lorenz work of `cargo xtask bench`, in PyTorch, and products of matrices."""
 
 import math
 from collections.abc import Callable

@@ -6,7 +6,8 @@ use lexopt::prelude::*;
 use sda_kernels::Level;
 use std::path::PathBuf;
 
-const USAGE: &str = "usage: sda-benches cpu [options]
+const USAGE: &str = "usage: sda-benches gpu --help
+       sda-benches cpu [options]
   --peer torch       the same work in PyTorch too, in turns
   --items a,b        these alone
   --rounds N         turns at most (9); at least 3, and no more once a side has taken 20 s
@@ -104,7 +105,7 @@ mod tests {
     fn what_is_not_there_is_refused_with_what_is() {
         let failure = |line: &str| parse(line).err().unwrap().to_string();
         assert!(failure("lorenz").contains("no suite «lorenz»"));
-        assert!(failure("").contains("usage: sda-benches cpu"));
+        assert!(failure("").contains("sda-benches cpu [options]"));
         assert!(failure("cpu --threads 0").contains("above zero"));
         assert!(failure("cpu --level quick").contains("this machine has portable"));
         assert!(failure("cpu cpu").contains("unexpected argument"));

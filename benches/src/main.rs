@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod gpu;
 mod items;
 mod machine;
 mod measure;
@@ -20,6 +21,10 @@ use peer::Peer;
 use report::{Line, Report};
 
 fn main() -> anyhow::Result<()> {
+    // Suites share neither options nor executors.
+    if std::env::args_os().nth(1).is_some_and(|suite| suite == "gpu") {
+        return gpu::run(lexopt::Parser::from_args(std::env::args_os().skip(2)));
+    }
     let arguments = Arguments::parse()?;
     let setting = arguments.setting;
     rayon::ThreadPoolBuilder::new()
@@ -40,7 +45,7 @@ fn main() -> anyhow::Result<()> {
     };
     let mut peer = match arguments.peer.as_deref() {
         None => None,
-        Some("torch") => Some(Peer::start("torch_peer.py", setting.threads)?),
+        Some("torch") => Some(Peer::start("torch_peer.py", &["--threads", &setting.threads.to_string()])?),
         Some(other) => bail!("there is no peer «{other}»; there is torch"),
     };
     let machine = Machine::measure(setting)?;
@@ -78,6 +83,6 @@ fn line(item: &Item, mut peer: Option<&mut Peer>, arguments: &Arguments) -> anyh
     .with_context(|| format!("measure {}", item.name))?;
     let (times, counts) = measured.context("an item lends its work once")?;
     let ours = memory::ours(&item.name, setting)?;
-    let theirs = peer.map(|peer| peer.memory(&item.name)).transpose()?.flatten();
+    let theirs = peer.map(|peer| peer.memory(&item.name, setting.threads)).transpose()?.flatten();
     Ok(Line { name: item.name.clone(), times, counts, memory: [ours, theirs] })
 }

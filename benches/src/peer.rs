@@ -15,12 +15,11 @@ pub(crate) struct Peer {
     ready: Value,
     python: PathBuf,
     script: PathBuf,
-    threads: usize,
 }
 
 impl Peer {
-    /// Starts `benches/peers/SCRIPT --serve` in the virtual environment beside it.
-    pub(crate) fn start(script: &str, threads: usize) -> anyhow::Result<Self> {
+    /// Starts `benches/peers/SCRIPT --serve` with further arguments in the virtual environment beside it.
+    pub(crate) fn start(script: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
         let python = peers.join(".venv/bin/python");
         if !python.exists() {
@@ -29,7 +28,8 @@ impl Peer {
         let script = peers.join(script);
         let mut child = Command::new(&python)
             .arg(&script)
-            .args(["--serve", "--threads", &threads.to_string()])
+            .arg("--serve")
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -38,25 +38,35 @@ impl Peer {
             bail!("open the pipes to {}", script.display());
         };
         let answers = BufReader::new(answers);
-        let mut peer = Self { child, requests, answers, ready: Value::Null, python, script, threads };
+        let mut peer = Self { child, requests, answers, ready: Value::Null, python, script };
         peer.ready = peer.answer()?;
         Ok(peer)
     }
 
     /// Seconds of one run of an item.
     pub(crate) fn seconds(&mut self, item: &str) -> anyhow::Result<f64> {
-        writeln!(self.requests, "{item}").context("ask the peer")?;
-        self.requests.flush().context("ask the peer")?;
-        let answer = self.answer()?;
+        let answer = self.ask(item)?;
         answer["seconds"].as_f64().with_context(|| format!("the peer's answer for {item}: {answer}"))
     }
 
-    /// Peak memory of an item in a fresh process of the peer's.
-    pub(crate) fn memory(&self, item: &str) -> anyhow::Result<Option<Memory>> {
-        memory::answer(Command::new(&self.python).arg(&self.script), item, self.threads)
+    /// The answer for an item: its seconds, or an error.
+    pub(crate) fn ask(&mut self, item: &str) -> anyhow::Result<Value> {
+        writeln!(self.requests, "{item}").context("ask the peer")?;
+        self.requests.flush().context("ask the peer")?;
+        self.answer()
     }
 
-    /// What the peer said of itself.
+    /// Peak memory of an item in a fresh process of the peer's.
+    pub(crate) fn memory(&self, item: &str, threads: usize) -> anyhow::Result<Option<Memory>> {
+        memory::answer(Command::new(&self.python).arg(&self.script), item, threads)
+    }
+
+    /// What the peer said when it was ready.
+    pub(crate) fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// Versions of the peer and its libraries.
     pub(crate) fn versions(&self) -> Value {
         self.ready["versions"].clone()
     }

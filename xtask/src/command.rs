@@ -77,18 +77,24 @@ const COMMANDS: [Command; 8] = [
         usage: "bench <suite> [--peer torch] [options]",
         help: "Runs a suite of benches/ in release.
 
-  <suite>          cpu
+  <suite>          cpu or gpu
   --peer torch     also time the same work in PyTorch, in turns; the first time this creates
                    benches/peers/.venv (Python 3.10 or later; up to 5 GB from PyPI)
   every other option goes to the benchmark, such as:
+  --rounds <N>     turns at most
+  --save <folder>  writes cpu.md, or gpu-<adapter>.md, and the same as JSON there
+cpu:
   --items a,b      these items alone
-  --rounds <N>     turns at most; at least 3, and no more once a side has taken 20 s
   --threads <N>    threads of both sides
   --level <L>      instructions of ours: portable, avx2, avx512 … as far as the machine has them
-  --save <folder>  writes cpu.md and cpu.json there
+gpu:
+  --adapter <A>    index or part of a name (the first that is hardware)
+  --sizes <S>      full, as published, or small (full on hardware, small on a program on the CPU)
+  --precision <P>  f32, mixed or both
+  --only a,b       kernels and programs whose names hold one of these
 
-  cargo xtask bench cpu
-  cargo xtask bench cpu --peer torch --save benches/reports",
+  cargo xtask bench cpu --peer torch --save benches/reports
+  cargo xtask bench gpu --peer torch --save benches/reports",
         parse: bench,
     },
     Command {
@@ -231,7 +237,14 @@ fn bench(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     if rest.first().is_none_or(|suite| suite.to_string_lossy().starts_with('-')) {
         bail!("the suite's name must come first");
     }
+    // Drivers keep translated kernels on disk; the time of a first compilation is told without them.
+    let on_gpu = rest.first().is_some_and(|suite| suite == "gpu");
     let mut last = cargo_at_root("run").args(["--release", "-p", "sda-benches", "--"]).args(rest);
+    if on_gpu {
+        // Mesa's cache is a fresh one and not off: without any, llvmpipe translates kernels again within a run.
+        let fresh = std::env::temp_dir().join(format!("sda-bench-kernels-{}", std::process::id()));
+        last = last.env("MESA_SHADER_CACHE_DIR", &fresh.to_string_lossy()).env("__GL_SHADER_DISK_CACHE", "0");
+    }
     let before = match peer {
         None => Vec::new(),
         Some(peer) if peer == "torch" => {

@@ -1,7 +1,7 @@
 //! Kolmogorov flow: U-Nets on windows of 5 states of 2 × 64 × 64.
 
 use super::Item;
-use super::programs::{PosteriorScore, TrainingStep};
+use super::programs::{PosteriorScore, Task, TrainingStep};
 use sda_nn::{Activation, Boundary, Context, Network, UNet};
 use sda_observe::Operator;
 
@@ -10,7 +10,7 @@ const WINDOW: usize = 2 * ORDER + 1;
 /// Height, width, components of a state.
 const STATE: [usize; 3] = [64, 64, 2];
 /// Names and channels at each depth.
-const NETWORKS: [(&str, [usize; 3]); 3] =
+pub(crate) const NETWORKS: [(&str, [usize; 3]); 3] =
     [("paper", [96, 192, 384]), ("small", [32, 64, 128]), ("tiny", [16, 32, 64])];
 
 pub(super) fn items() -> Vec<Item> {
@@ -25,6 +25,16 @@ pub(super) fn items() -> Vec<Item> {
         })
     });
     train.into_iter().chain(scores).collect()
+}
+
+/// An AdamW step of a network of these channels.
+pub(crate) fn training(hidden: [usize; 3]) -> Task {
+    Task::Training(train(hidden))
+}
+
+/// A guided predictor step over `length` states.
+pub(crate) fn score(hidden: [usize; 3], length: usize) -> Task {
+    Task::Posterior(posterior_score(hidden, length))
 }
 
 fn network(hidden: [usize; 3]) -> Network {

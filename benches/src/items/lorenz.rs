@@ -1,6 +1,6 @@
 //! Lorenz-63 at the published sizes.
 
-use super::programs::{PosteriorScore, TrainingStep, network};
+use super::programs::{PosteriorScore, Task, TrainingStep, network};
 use super::{Host, Item, Setting, Use};
 use ndarray::{Array2, Array3};
 use sda_core::Stream;
@@ -25,6 +25,19 @@ pub(super) fn items() -> Vec<Item> {
         Item::new("particle_filter_published", particle_filter),
         Item::new("exact_w1", exact_w1),
     ]
+}
+
+/// The same programs for an executor of any kind: training steps, and posterior scores of 64 and 1024 samples.
+pub(crate) fn tasks() -> anyhow::Result<Vec<(String, Task)>> {
+    let mut tasks = vec![
+        ("train_local".into(), Task::Training(train(local_network()?, [9, 3]))),
+        ("train_global".into(), Task::Training(train(global_network()?, [32, 3]))),
+    ];
+    for samples in [64, 1024] {
+        tasks.push((format!("posterior_score_{samples}"), Task::Posterior(local_score(samples)?)));
+        tasks.push((format!("posterior_score_global_{samples}"), Task::Posterior(global_score(samples)?)));
+    }
+    Ok(tasks)
 }
 
 fn local_network() -> anyhow::Result<Network> {

@@ -1,7 +1,7 @@
 //! The work that is timed: one item for each line of the table.
 
-mod kolmogorov;
-mod lorenz;
+pub(crate) mod kolmogorov;
+pub(crate) mod lorenz;
 mod matmul;
 mod programs;
 
@@ -10,6 +10,7 @@ use sda_graph::{ExecutorError, Handle};
 use sda_kernels::Level;
 
 pub(crate) use matmul::{MATMULS, Matmul};
+pub(crate) use programs::Task;
 
 /// What every item runs with.
 #[derive(Clone, Copy, Debug)]

@@ -12,13 +12,16 @@ use sda_graph::{Executor, Handle};
 use sda_nn::{Network, Weights};
 use sda_observe::{Observation, Operator};
 
+/// Predictor steps of the sampler.
+const STEPS: u32 = 256;
+
 /// A network from its configuration.
 pub(super) fn network(text: &str) -> anyhow::Result<Network> {
     serde_json::from_str(text).context("read a network")
 }
 
 /// An AdamW step on a batch of windows, draws of t and ε included.
-pub(super) struct TrainingStep {
+pub(crate) struct TrainingStep {
     pub(super) network: Network,
     /// [L, D] or [L, H, W, C].
     pub(super) window: Vec<usize>,
@@ -29,12 +32,42 @@ pub(super) struct TrainingStep {
 impl TrainingStep {
     pub(super) fn with(&self, setting: Setting, work: Use<'_>) -> anyhow::Result<()> {
         let mut cpu = setting.cpu()?;
+        let (trainer, windows) = self.begin(&mut cpu)?;
+        work(&mut Step { trainer, windows, rate: self.rate, done: 0 })
+    }
+
+    /// A training that has begun, and a batch of random windows.
+    fn begin<'e, E: Executor<Real = f32>>(
+        &self,
+        executor: &'e mut E,
+    ) -> anyhow::Result<(Trainer<'e, E>, Vec<f32>)> {
         let network = &self.network;
-        let mut trainer = Trainer::new(&mut cpu, network.clone(), &self.window, Training::default(), 1)?;
+        let mut trainer = Trainer::new(executor, network.clone(), &self.window, Training::default(), 1)?;
         trainer.begin(&network.initialise(1))?;
         let mut windows = vec![0f32; self.batch * self.window.iter().product::<usize>()];
         Stream::new(1, 1).fill_normal(0, 0, windows.len(), &mut windows);
-        work(&mut Step { trainer, windows, rate: self.rate, done: 0 })
+        Ok((trainer, windows))
+    }
+}
+
+/// Either, for an executor of any kind.
+pub(crate) enum Task {
+    Training(TrainingStep),
+    Posterior(PosteriorScore),
+}
+
+impl Task {
+    /// Prepares the work on an executor and does it once: what is compiled and run last is the program itself.
+    pub(crate) fn once<E: Executor<Real = f32>>(&self, executor: &mut E) -> anyhow::Result<()> {
+        match self {
+            Self::Training(step) => {
+                let (mut trainer, windows) = step.begin(executor)?;
+                trainer.step(0, step.rate, &windows)?;
+            }
+            // The last step changes the samples least: repeated a thousand times it leaves them finite.
+            Self::Posterior(score) => score.begin(executor)?.predict(executor, 1, STEPS - 1)?,
+        }
+        Ok(())
     }
 }
 
@@ -59,7 +92,7 @@ impl Work for Step<'_> {
 }
 
 /// A predictor step of the guided sampler, γ-guidance differentiated through the network.
-pub(super) struct PosteriorScore {
+pub(crate) struct PosteriorScore {
     pub(super) network: Network,
     /// k of a network slid over the trajectory; `None` sees it whole.
     pub(super) order: Option<usize>,
@@ -73,8 +106,14 @@ pub(super) struct PosteriorScore {
 impl PosteriorScore {
     pub(super) fn with(&self, setting: Setting, work: Use<'_>) -> anyhow::Result<()> {
         let mut cpu = setting.cpu()?;
+        let run = self.begin(&mut cpu)?;
+        work(&mut Score { cpu, run })
+    }
+
+    /// A sampler at its start.
+    fn begin<E: Executor<Real = f32>>(&self, executor: &mut E) -> anyhow::Result<SamplerRun> {
         for (name, values) in self.network.initialise(1) {
-            cpu.write(&Weights::Trained.state(&name), values.view())?;
+            executor.write(&Weights::Trained.state(&name), values.view())?;
         }
         let values = ArrayD::zeros(&self.operator.output_shape(&self.shape)?[1..]);
         let observation = Observation::new(self.operator.clone(), values, self.noise_std)?;
@@ -83,13 +122,14 @@ impl PosteriorScore {
         let prior: &dyn NoisePredictor = slid.as_ref().map_or(&whole, |slid| slid);
         let guidance = Guidance::Sda { gamma: self.gamma, detach: false };
         let predictor = Posterior { prior, observation, guidance };
-        let sampler: Sampler = serde_json::from_str(r#"{"steps": 256}"#).context("read the sampler")?;
-        let run = sampler.compile(&mut cpu, &predictor, &self.shape, NoiseSource::Drawn)?;
+        let sampler: Sampler =
+            serde_json::from_str(&format!(r#"{{"steps": {STEPS}}}"#)).context("read the sampler")?;
+        let run = sampler.compile(executor, &predictor, &self.shape, NoiseSource::Drawn)?;
         let samples = self.shape[0];
         let mut start = vec![0f32; self.shape.iter().product()];
         Stream::new(1, 2).fill_normal(0, 0, start.len() / samples, &mut start);
-        run.start_from(&mut cpu, &start)?;
-        work(&mut Score { cpu, run })
+        run.start_from(executor, &start)?;
+        Ok(run)
     }
 }
 

@@ -63,8 +63,22 @@ fn a_peer_is_installed_before_the_benchmark() {
     let script = before[0].words()[1].clone();
     assert!(Path::new(&script).is_file(), "{script} is missing");
     assert_eq!(without_manifest(&last), "run --release -p sda-benches -- cpu --peer torch");
+    assert_eq!(last.variables(), []);
     assert!(failure("bench cpu --peer jax").contains("unknown peer 'jax'"));
     assert!(failure("bench --peer torch").contains("suite's name must come first"));
+}
+
+#[test]
+fn an_adapter_compiles_its_kernels_anew_in_every_benchmark() {
+    let Ok(Request::HandOver { before, last }) =
+        parse_line("bench gpu --sizes small --adapter=1 --peer torch")
+    else {
+        panic!("not parsed")
+    };
+    let expected = "run --release -p sda-benches -- gpu --sizes small --adapter=1 --peer torch";
+    assert_eq!((before.len(), without_manifest(&last).as_str()), (1, expected));
+    let names: Vec<&str> = last.variables().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE"]);
 }
 
 #[test]
