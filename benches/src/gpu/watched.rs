@@ -77,7 +77,7 @@ impl Executor for Watched {
         Ok(())
     }
 
-    fn output(&mut self, program: Handle, index: usize) -> &[f32] {
+    fn output(&mut self, program: Handle, index: usize) -> Result<&[f32], ExecutorError> {
         self.gpu.output(program, index)
     }
 

@@ -107,7 +107,7 @@ fn gpu(adapter: &AdapterChoice, precision: Precision) -> Result<Device, Executor
     Wgpu::new(adapter, precision).map(|gpu| Device::Gpu(Box::new(gpu), precision))
 }
 
-/// The first hardware adapter; without one, or where its driver refuses, the CPU.
+/// A discrete adapter, else other hardware; without any, or where its driver refuses, the CPU.
 #[cfg(feature = "gpu")]
 fn choose_automatically(
     adapters: &[AdapterDescription],

@@ -1,14 +1,14 @@
 //! The choice of a device, as a command line writes it.
 
 #[cfg(feature = "gpu")]
-use crate::wgpu::{AdapterChoice, AdapterDescription};
+use crate::wgpu::{AdapterChoice, AdapterDescription, best};
 use std::fmt;
 use std::str::FromStr;
 
 /// What to compute on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The first adapter that is hardware, else the CPU.
+    /// A discrete adapter, else other hardware, else the CPU.
     #[default]
     Auto,
     /// The CPU.
@@ -71,7 +71,7 @@ impl fmt::Display for DeviceChoice {
 /// CPU executor on the same cores.
 #[cfg(feature = "gpu")]
 pub fn automatic(adapters: &[AdapterDescription]) -> Option<usize> {
-    adapters.iter().position(|adapter| adapter.kind.is_hardware())
+    best(adapters.iter().map(|adapter| adapter.kind)).filter(|&i| adapters[i].kind.is_hardware())
 }
 
 #[cfg(test)]

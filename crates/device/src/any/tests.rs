@@ -83,8 +83,9 @@ mod automatic {
     }
 
     #[test]
-    fn hardware_comes_before_software_and_the_first_before_the_second() {
-        let kinds = [AdapterKind::Software, AdapterKind::Integrated, AdapterKind::Discrete];
+    fn a_discrete_adapter_comes_before_all_others_and_the_first_before_the_second() {
+        use AdapterKind::{Discrete, Integrated, Software};
+        let kinds = [Software, Integrated, Discrete, Discrete];
         let adapters = kinds.map(|kind| adapter("some", kind));
         let mut asked = None;
         let opens = |best: &AdapterChoice| {
@@ -93,8 +94,8 @@ mod automatic {
         };
         let never = || -> Result<Device, ExecutorError> { panic!("the CPU was opened") };
         let opened = choose_automatically(&adapters, opens, never).unwrap();
-        assert_eq!(asked, Some(AdapterChoice::Index(1)));
-        assert_eq!(opened.choice, DeviceChoice::Gpu(AdapterChoice::Index(1)));
+        assert_eq!(asked, Some(AdapterChoice::Index(2)));
+        assert_eq!(opened.choice, DeviceChoice::Gpu(AdapterChoice::Index(2)));
         assert_eq!(opened.remark, None);
     }
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// Which of the machine's adapters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AdapterChoice {
-    /// The first that is hardware, else the first.
+    /// A discrete one, else an integrated one, else any hardware, else a program on the CPU.
     #[default]
     Best,
     /// By its place in [`adapters`].
@@ -55,8 +55,14 @@ pub struct AdapterDescription {
     pub timestamps: bool,
 }
 
-/// What an adapter is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The first of the fastest kind there is.
+pub(crate) fn best(kinds: impl Iterator<Item = AdapterKind>) -> Option<usize> {
+    // `min_by_key` takes the first of equals.
+    kinds.enumerate().min_by_key(|(_, kind)| *kind).map(|(i, _)| i)
+}
+
+/// What an adapter is made of, the fastest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
     /// With memory of its own.
     Discrete,
@@ -64,10 +70,10 @@ pub enum AdapterKind {
     Integrated,
     /// Of a virtual machine.
     Virtual,
-    /// A program on the CPU.
-    Software,
     /// Unknown.
     Other,
+    /// A program on the CPU.
+    Software,
 }
 
 impl AdapterKind {
@@ -131,12 +137,12 @@ fn abilities(adapter: &wgpu::Adapter, info: &wgpu::AdapterInfo, limits: &wgpu::L
         use wgpu::CooperativeScalarType::{F16, F32};
         [p.m_size, p.n_size, p.k_size] == [16; 3] && p.ab_type == F16 && p.cr_type == F32
     });
-    // Eight subgroups of 32, or as many as make up a workgroup, in pairs; their tiles take up to 32 KiB.
+    // Eight subgroups of 32, or four of 64, make up a workgroup; their tiles take up to 24 KiB.
     let cooperative = half
         && subgroups
         && one_size
-        && matches!(info.subgroup_min_size, 16 | 32 | 64)
-        && limits.max_compute_workgroup_storage_size >= 32 << 10
+        && matches!(info.subgroup_min_size, 32 | 64)
+        && limits.max_compute_workgroup_storage_size >= 24 << 10
         && fits
         && features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
     Abilities {
@@ -178,9 +184,9 @@ pub fn adapters() -> Vec<AdapterDescription> {
 /// Errors: there is none, or none of this index or name; the message lists those that there are.
 pub(super) fn find(choice: &AdapterChoice) -> Result<(wgpu::Adapter, AdapterDescription), ExecutorError> {
     let all: Vec<_> = enumerate().into_iter().map(|a| (AdapterDescription::new(&a), a)).collect();
-    let hardware = || all.iter().position(|(d, _)| d.kind.is_hardware());
+    let best = || best(all.iter().map(|(d, _)| d.kind));
     let at = match choice {
-        AdapterChoice::Best => hardware().or((!all.is_empty()).then_some(0)),
+        AdapterChoice::Best => best(),
         AdapterChoice::Index(i) => (*i < all.len()).then_some(*i),
         AdapterChoice::Name(name) => {
             let name = name.to_lowercase();

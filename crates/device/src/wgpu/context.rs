@@ -161,9 +161,16 @@ impl Context {
         if submission.is_none() {
             locked(&self.in_flight).clear();
         }
-        let waited = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+        let poll = || self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+        // wgpu panics where a driver says here that the device is lost; the callback has told us by then.
+        let waited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll));
         self.check()?;
-        waited.map(|_| ()).map_err(|e| error(format!("wait for {}: {e}", self.description.name)))
+        match waited {
+            Ok(waited) => {
+                waited.map(|_| ()).map_err(|e| error(format!("wait for {}: {e}", self.description.name)))
+            }
+            Err(_) => Err(error(format!("{} was lost", self.description.name))),
+        }
     }
 
     /// The numbers of part of a buffer, once everything submitted is done.
@@ -200,22 +207,23 @@ impl Context {
 
     /// Makes the pipelines that are not there yet, side by side.
     pub(super) fn prepare(&self, wanted: HashSet<PipelineKey>) -> Result<(), ExecutorError> {
-        let mut made = locked(&self.made);
-        let new: Vec<PipelineKey> = wanted.into_iter().filter(|k| !made.pipelines.contains_key(k)).collect();
-        for (_, written) in &new {
-            if !made.layouts.contains_key(written) {
-                let layout = self.layout(written);
-                made.layouts.insert(written.clone(), layout);
-            }
-        }
-        let layouts = &made.layouts;
-        let build = |key: &PipelineKey| {
-            self.guarded("build a kernel", || Ok(self.pipeline(&key.0, &layouts[&key.1].1)))
+        let new: Vec<(PipelineKey, wgpu::PipelineLayout)> = {
+            let made = &mut *locked(&self.made);
+            let new = wanted.into_iter().filter(|key| !made.pipelines.contains_key(key));
+            let with_layout = |key: PipelineKey| {
+                let layout = made.layouts.entry(key.1.clone()).or_insert_with(|| self.layout(&key.1));
+                (key, layout.1.clone())
+            };
+            new.map(with_layout).collect()
+        };
+        // Nothing is locked meanwhile: a thread of this pool that waits may take up another program's compilation.
+        let build = |(key, layout): &(PipelineKey, wgpu::PipelineLayout)| {
+            self.guarded("build a kernel", || Ok(self.pipeline(&key.0, layout)))
         };
         let pipelines: Vec<Result<wgpu::ComputePipeline, ExecutorError>> =
             new.par_iter().map(build).collect();
-        for (key, pipeline) in new.into_iter().zip(pipelines) {
-            made.pipelines.insert(key, pipeline?);
+        for ((key, _), pipeline) in new.into_iter().zip(pipelines) {
+            locked(&self.made).pipelines.insert(key, pipeline?);
         }
         Ok(())
     }

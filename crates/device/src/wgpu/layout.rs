@@ -33,7 +33,7 @@ impl Bounds {
     pub(super) fn new(description: &AdapterDescription, limits: &wgpu::Limits) -> Self {
         let rates = match description.kind {
             AdapterKind::Discrete => (1e12, 5e10),
-            AdapterKind::Integrated | AdapterKind::Virtual | AdapterKind::Other => (1e11, 1e10),
+            AdapterKind::Integrated | AdapterKind::Virtual | AdapterKind::Other => (3e11, 2e10),
             AdapterKind::Software => (2e9, 2e9),
         };
         Self {
@@ -68,6 +68,8 @@ pub(super) struct Launch {
     pub(super) dispatch: Dispatch,
     /// For each of the dispatch's arrays that is an input or output of the step.
     pub(super) parts: Vec<Option<Part>>,
+    /// Whether it works on a block of rows.
+    pub(super) of_rows: bool,
 }
 
 /// A plan as launches.
@@ -105,6 +107,8 @@ impl Layout {
             let layout = Self::of(plan, target);
             let Some(excess) = layout.excess(bounds) else { return Ok(layout) };
             let smaller = ((block as f64 / excess.factor) as usize).min(block - 1) / multiple * multiple;
+            // What would take long is cut as far as it can be; it is no reason to refuse.
+            let smaller = if excess.need == 0 { smaller.max(multiple) } else { smaller };
             if smaller == 0 || !excess.by_rows {
                 return Err(error(excess.message(program)));
             }
@@ -182,7 +186,7 @@ impl Layout {
                 _ => None,
             };
             let parts = dispatch.arrays.iter().map(of).collect();
-            self.launches.push(Launch { dispatch, parts });
+            self.launches.push(Launch { dispatch, parts, of_rows: rows.cut });
         }
     }
 
@@ -205,7 +209,7 @@ impl Layout {
                 }
             }
             let seconds = bounds.seconds(&launch.dispatch);
-            if seconds > LONGEST && block(&self.plan) > multiple(&self.plan, bounds) {
+            if launch.of_rows && seconds > LONGEST && block(&self.plan) > multiple(&self.plan, bounds) {
                 let factor = seconds / LONGEST;
                 let place = Place::Full(0);
                 return Some(Excess { place, need: 0, have: 0, what: "a launch", factor, by_rows: true });

@@ -14,6 +14,7 @@ mod self_test;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use adapter::best;
 pub use adapter::{AdapterChoice, AdapterDescription, AdapterKind, adapters};
 pub use profile::{LaunchTime, WgpuProfile};
 

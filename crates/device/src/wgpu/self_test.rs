@@ -9,13 +9,19 @@ use sda_graph::{
 };
 use sda_kernels::gpu::{Abilities, Target};
 
-/// Products whose tiles have edges on every side, several parts of terms, and a convolution.
-fn program() -> (Program, [usize; 4]) {
+/// Products whose tiles have edges on every side, in parts of their terms, transposed and batched, and a convolution.
+fn program() -> (Program, Vec<usize>) {
     let mut g = Graph::new();
     let a = g.input(Declaration::shared("a", &[200, 70]));
     let b = g.input(Declaration::shared("b", &[70, 150]));
     let x = g.input(Declaration::shared("x", &[2, 9, 10, 20]));
     let w = g.input(Declaration::shared("w", &[3, 3, 20, 40]));
+    let long = g.input(Declaration::shared("long", &[64, 1100]));
+    let tall = g.input(Declaration::shared("tall", &[1100, 128]));
+    let left = g.input(Declaration::shared("left", &[2, 33, 40]));
+    let right = g.input(Declaration::shared("right", &[2, 20, 40]));
+    let parts = g.matmul(long, tall, false, false);
+    let batched = g.matmul(left, right, false, true);
     let product = g.matmul(a, b, false, false);
     // Sums over 200 and over 150 terms of what is small again.
     let parity = g.scale(product, 1.0 / 4096.0);
@@ -23,9 +29,16 @@ fn program() -> (Program, [usize; 4]) {
     let padding = Padding { before: 1, after: 1, mode: PaddingMode::Circular };
     let geometry = ConvGeometry { input: [9, 10], kernel: [3, 3], stride: [1, 1], padding: [padding; 2] };
     let y = g.conv(Face::Forward, geometry, x, w);
-    let program =
-        Program::new(g).output("product", product).output("turned", turned).output("convolution", y);
-    (program, [200 * 70, 70 * 150, 2 * 9 * 10 * 20, 9 * 20 * 40])
+    let outputs = [
+        ("product", product),
+        ("turned", turned),
+        ("convolution", y),
+        ("parts", parts),
+        ("batched", batched),
+    ];
+    let program = outputs.into_iter().fold(Program::new(g), |p, (name, node)| p.output(name, node));
+    let lengths = program.graph.inputs().iter().map(|d| d.shape.iter().product()).collect();
+    (program, lengths)
 }
 
 /// Whole numbers from −3 to 3: every product and sum of them is exact in f16 operands and f32 sums.

@@ -3,6 +3,10 @@
 //
 // Shapes: a is x [B, H, W, CI], b is dy [B, HO, WO, CO], c is dw [taps, CI, CO].
 
+fn row_c(m: u32) -> u32 {
+    return m;
+}
+
 fn row_a(layer: u32, m: u32) -> vec4<u32> {
     let tap = m / CI;
     return vec4<u32>(0u, tap / KW, tap % KW, m % CI);

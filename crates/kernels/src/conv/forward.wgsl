@@ -3,6 +3,10 @@
 //
 // Shapes: a is x [B, H, W, CI], b is w [taps, CI, CO], c is y [B, HO, WO, CO].
 
+fn row_c(m: u32) -> u32 {
+    return m;
+}
+
 fn row_a(layer: u32, m: u32) -> vec4<u32> {
     return vec4<u32>(m / (HO * WO), m / WO % HO * SY, m % WO * SX, 0u);
 }

@@ -1,16 +1,26 @@
 // Operands of dx[b, i, c] = Σ dy[b, o, c'] w[k, c, c'] over the o and k with source(o, k) = i, for product.wgsl: a row is an
 // input point, a term a tap and an output channel, a column an input channel.
 //
+// With a stride, points that differ in their place between two outputs see other taps: each such phase is a product of
+// its own, of its points and its taps.
+//
 // Shapes: a is dy [B, HO, WO, CO], b is w [taps, CI, CO], c is dx [B, H, W, CI].
-// Constants: FOLDS_Y FOLDS_X: 3 where a periodic padding may show one point to several outputs of one tap, else 1.
+// Constants: H0 W0 the phase's first point and HP WP its points along each axis, every STEP_Y-th and STEP_X-th; RY RX its
+// first tap, again every STEP-th, KXP taps a row; FOLDS_Y FOLDS_X: 3 where a periodic padding may show one point to
+// several outputs of one tap, else 1.
+
+fn row_c(m: u32) -> u32 {
+    let y = H0 + m / WP % HP * STEP_Y;
+    return (m / (HP * WP) * H + y) * W + W0 + m % WP * STEP_X;
+}
 
 fn row_a(layer: u32, m: u32) -> vec4<u32> {
-    return vec4<u32>(m / (H * W), m / W % H + PY, m % W + PX, 0u);
+    return vec4<u32>(m / (HP * WP), H0 + m / WP % HP * STEP_Y + PY, W0 + m % WP * STEP_X + PX, 0u);
 }
 
 fn term_a(k: u32) -> vec4<u32> {
     let tap = k / CO;
-    return vec4<u32>(0u, tap / KW, tap % KW, k % CO);
+    return vec4<u32>(0u, RY + tap / KXP * STEP_Y, RX + tap % KXP * STEP_X, k % CO);
 }
 
 // The output that sees padded index `at` through tap k, and one of its periodic images; `count` where there is none.
@@ -53,7 +63,8 @@ fn column_b(layer: u32, n: u32) -> u32 {
 }
 
 fn term_b(k: u32) -> u32 {
-    return k / CO * CI * CO + k % CO;
+    let tap = k / CO;
+    return ((RY + tap / KXP * STEP_Y) * KW + RX + tap % KXP * STEP_X) * CI * CO + k % CO;
 }
 
 fn load_b(term: u32, column: u32) -> f32 {

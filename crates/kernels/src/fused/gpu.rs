@@ -24,8 +24,13 @@ pub(crate) fn launches(target: &Target, fused: &Fused, call: &GpuCall<'_>) -> Ve
     );
     let code = Code::new(fused, &memory.input_names(call));
     let body = Body { fused, code: &code, memory: &memory, call };
-    let (name, text, points_of_a_group) =
-        if code.sums() { body.by_rows(target) } else { ("fused", body.by_points(), INVOCATIONS) };
+    let (name, text, of_a_group) = if code.sums() {
+        body.by_rows(target)
+    } else {
+        // Several reads under way at a time, where there is enough to do for all.
+        let points = if rows * fused.cols >= MANY { 4 } else { 1 };
+        ("fused", body.by_points(points), points * INVOCATIONS)
+    };
     let text = memory.declarations(text).file(FUNCTIONS).file(GRID);
     let points = rows * fused.cols;
     vec![Dispatch {
@@ -33,11 +38,14 @@ pub(crate) fn launches(target: &Target, fused: &Fused, call: &GpuCall<'_>) -> Ve
         text: text.into_string(),
         arrays: memory.arrays.clone(),
         dims: vec![rows as u32],
-        groups: if code.sums() { rows.div_ceil(points_of_a_group) } else { points.div_ceil(INVOCATIONS) },
+        groups: if code.sums() { rows } else { points }.div_ceil(of_a_group),
         flops: (fused.body.len() * points) as u64,
         bytes: 4 * (numbers(call.shapes) + numbers(call.outputs)),
     }]
 }
+
+/// Points from which an invocation takes four.
+const MANY: usize = 1 << 20;
 
 /// Arrays that a single elementwise op reads and writes at most: what cannot be planned away.
 const MOST_UNPLANNED: usize = 4;
@@ -102,21 +110,22 @@ fn main(
 ";
 
 impl Body<'_> {
-    /// One invocation a point.
-    fn by_points(&self) -> Text {
+    /// One invocation for `points` points, 256 apart.
+    fn by_points(&self, points: usize) -> Text {
         let mut lines = format!(
             "{HEAD}) {{
-    let at = position(group, groups) * 256u + lane;
-    if (at >= dims.rows * COLS) {{
-        return;
-    }}
-    let row = at / COLS;
-    let col = at % COLS;
+    let begin = position(group, groups) * (256u * POINTS) + lane;
 "
         );
         self.code.constants(&mut lines);
+        lines.push_str(
+            "    for (var at = begin; at < min(begin + 256u * POINTS, dims.rows * COLS); at += 256u) {
+        let row = at / COLS;
+        let col = at % COLS;
+",
+        );
         for (i, value) in self.code.values.iter().enumerate() {
-            line(&mut lines, 4, &format!("let v{i} = {};", value.expression));
+            line(&mut lines, 8, &format!("let v{i} = {};", value.expression));
         }
         for k in 0..self.fused.results.len() {
             let store = self.store(k);
@@ -125,10 +134,10 @@ impl Body<'_> {
             } else {
                 format!("if (col == 0u) {{ {store} }}")
             };
-            line(&mut lines, 4, &guarded);
+            line(&mut lines, 8, &guarded);
         }
-        lines.push_str("}\n");
-        Text::default().constant("COLS", self.fused.cols).file(&lines)
+        lines.push_str("    }\n}\n");
+        Text::default().constant("COLS", self.fused.cols).constant("POINTS", points).file(&lines)
     }
 
     /// Several invocations a row.
@@ -206,11 +215,15 @@ impl Body<'_> {
     fn sums(&self, lines: &mut String, sums: &[usize], arguments: &str) {
         let summed: Vec<usize> = sums.iter().filter_map(|&i| self.code.values[i].summed).collect();
         sums.iter().for_each(|i| line(lines, 4, &format!("var part{i} = 0.0;")));
-        line(lines, 4, "for (var col = first; col < end; col += LANES) {");
+        // All invocations go round as often, so that a subgroup is whole when it adds.
+        line(lines, 4, "for (var base = 0u; base < COLS; base += LANES) {");
+        line(lines, 8, "let col = base + first;");
+        line(lines, 8, "if (col < end) {");
         self.loop_body(lines, &summed);
         for (i, from) in sums.iter().zip(&summed) {
             line(lines, 8, &format!("part{i} += v{from};"));
         }
+        line(lines, 8, "}");
         line(lines, 4, "}");
         sums.iter().for_each(|i| line(lines, 4, &format!("let v{i} = row_sum(part{i}, {arguments});")));
     }

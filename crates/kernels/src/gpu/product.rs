@@ -17,10 +17,11 @@ const PART: usize = 256;
 const PARTS: usize = 1 << 24;
 /// Parts of an array whose largest numbers are found side by side: few of a small array, enough of a large one.
 fn largest_parts(numbers: usize) -> usize {
-    if numbers <= 1 << 16 { 4 } else { 64 }
+    if numbers <= 1 << 16 { 4 } else { 256 }
 }
 
 /// C[l] = Σ_k a(l, m, k) b(l, k, n), [layers, m, n].
+#[derive(Clone)]
 pub(crate) struct Product {
     pub(crate) name: &'static str,
     pub(crate) layers: usize,
@@ -66,38 +67,80 @@ impl Tile {
     }
 }
 
+/// How the products of a step are computed.
+struct Way {
+    half: bool,
+    /// Parts of each operand's largest numbers.
+    parts: [usize; 2],
+    /// Invocations of a subgroup.
+    cooperative: Option<usize>,
+    /// Parts of the terms.
+    splits: usize,
+    /// Rows of C over all products.
+    rows: usize,
+}
+
+/// The launches of a step's output, whose rows are those of one product, or of several in turn.
+pub(crate) fn launches(products: &[Product], target: &Target, call: &GpuCall<'_>) -> Vec<Dispatch> {
+    let rows = products.iter().map(|p| p.m).sum();
+    let half = target.precision == Precision::Mixed && target.abilities.half;
+    let parts = [0, 1].map(|k| largest_parts(call.shapes[k].iter().product()));
+    let cooperative = target.abilities.cooperative.filter(|_| half).map(|size| size as usize);
+    let mut way = Way { half, parts, cooperative, splits: 1, rows };
+    way.splits = splits(products, &way);
+    let computed = products.iter().filter(|p| p.layers * p.m * p.n > 0);
+    if computed.clone().all(|p| p.k == 0) {
+        return nothing(target, call);
+    }
+    let mut made = Vec::new();
+    if half {
+        made.extend((0..2).map(|k| largest(k, parts[k], call)));
+    }
+    made.extend(computed.map(|p| p.launch(&way, call)));
+    if way.splits > 1 {
+        made.push(sum::gpu::of_parts(target, 0, way.splits, rows * products[0].n, call.adds));
+    }
+    made
+}
+
+/// Parts of the terms: enough to fill a large device, each long enough to be worth its sum.
+fn splits(products: &[Product], way: &Way) -> usize {
+    let Some(longest) = products.iter().map(|p| p.k).max().filter(|_| products[0].layers == 1) else {
+        return 1;
+    };
+    let tiles: usize = products.iter().map(|p| p.tiles(way)).sum();
+    let room = PARTS / (way.rows * products[0].n).max(1);
+    ENOUGH.div_ceil(tiles.max(1)).min(longest / PART).min(room).max(1)
+}
+
 impl Product {
-    pub(crate) fn launches(self, target: &Target, call: &GpuCall<'_>) -> Vec<Dispatch> {
-        if self.layers * self.k * self.m * self.n == 0 {
-            return nothing(target, call);
-        }
-        let half = target.precision == Precision::Mixed && target.abilities.half;
-        let cooperative = target.abilities.cooperative.filter(|_| half).map(|size| size as usize);
-        let parts = [0, 1].map(|k| largest_parts(call.shapes[k].iter().product()));
-        let (form, text, tile) = self.form(half.then_some(parts), cooperative);
-        let tiles = self.layers * self.m.div_ceil(tile[0]) * self.n.div_ceil(tile[1]);
-        let splits = self.splits(tiles);
-        let outputs = self.m * self.n;
-        let chunk = if splits == 1 { self.k } else { self.k.div_ceil(splits).next_multiple_of(16) };
-        let splits = self.k.div_ceil(chunk);
-        let parts = |written| Array::Scratch { slot: 0, len: splits * outputs, written };
-        let result = if splits == 1 { Array::Output(0) } else { parts(true) };
+    fn tiles(&self, way: &Way) -> usize {
+        let (_, _, tile) = self.form(way);
+        self.layers * self.m.div_ceil(tile[0]) * self.n.div_ceil(tile[1])
+    }
+
+    fn launch(&self, way: &Way, call: &GpuCall<'_>) -> Dispatch {
+        let (form, text, _) = self.form(way);
+        let split = way.splits > 1;
+        let result = if split {
+            Array::Scratch { slot: 0, len: way.splits * way.rows * self.n, written: true }
+        } else {
+            Array::Output(0)
+        };
         let mut arrays = vec![Array::Input(0), Array::Input(1), result];
-        let mut made = Vec::new();
-        if half {
-            for k in 0..2 {
-                let parts = largest_parts(call.shapes[k].iter().product());
-                made.push(largest(k, parts, call));
-                arrays.push(Array::Scratch { slot: 1 + k, len: parts, written: false });
-            }
+        if way.half {
+            let scratch = |k| Array::Scratch { slot: 1 + k, len: way.parts[k], written: false };
+            arrays.extend((0..2).map(scratch));
         }
-        let layers = if splits == 1 { self.layers } else { splits };
-        let dims = [self.m, self.k, chunk, layers, usize::from(call.adds && splits == 1)];
-        let flops = 2 * (self.layers * self.m * self.n * self.k) as u64;
-        made.push(Dispatch {
+        let chunk = if split { self.k.div_ceil(way.splits).next_multiple_of(16) } else { self.k };
+        let layers = if split { way.splits } else { self.layers };
+        let dims = [self.m, self.k, chunk, layers, usize::from(call.adds && !split), way.rows];
+        let share = self.m as f64 / way.rows as f64;
+        let bytes = 4 * (numbers(call.shapes) + numbers(call.outputs));
+        Dispatch {
             name: format!("{}{form}", self.name),
             text: text
-                .flag("SPLIT", splits > 1)
+                .flag("SPLIT", split)
                 .constant("N", self.n)
                 .flag("A_ALONG_K", self.along_k[0])
                 .flag("B_ALONG_K", self.along_k[1])
@@ -105,30 +148,21 @@ impl Product {
                 .into_string(),
             arrays,
             dims: dims.map(|d| d as u32).to_vec(),
-            groups: tiles * splits,
-            flops,
-            bytes: 4 * (numbers(call.shapes) + numbers(call.outputs)),
-        });
-        if splits > 1 {
-            made.push(sum::gpu::of_parts(target, 0, splits, outputs, call.adds));
+            groups: self.tiles(way) * way.splits,
+            flops: 2 * (self.layers * self.m * self.n * self.k) as u64,
+            bytes: (bytes as f64 * share) as u64,
         }
-        made
     }
 
     /// The form's name, its text, and the rows and columns of its tiles.
-    ///
-    /// `half`: for f16, the parts of each operand's largest numbers.
-    fn form(&self, half: Option<[usize; 2]>, cooperative: Option<usize>) -> (&'static str, Text, [usize; 2]) {
-        let (begin, scaling) = match half {
-            Some([a, b]) => {
-                let text = Text::default().file("enable f16;").file(if cooperative.is_some() {
-                    "enable wgpu_cooperative_matrix;"
-                } else {
-                    ""
-                });
-                (text.constant("PARTS_A", a).constant("PARTS_B", b), HALF)
-            }
-            None => (Text::default(), SINGLE),
+    fn form(&self, way: &Way) -> (&'static str, Text, [usize; 2]) {
+        let Way { half, parts: [a, b], cooperative, .. } = *way;
+        let (begin, scaling) = if half {
+            let matrices = if cooperative.is_some() { "enable wgpu_cooperative_matrix;" } else { "" };
+            let text = Text::default().file("enable f16;").file(matrices);
+            (text.constant("PARTS_A", a).constant("PARTS_B", b), HALF)
+        } else {
+            (Text::default(), SINGLE)
         };
         if let Some(size) = cooperative {
             let subgroups = INVOCATIONS / size;
@@ -155,16 +189,7 @@ impl Product {
             .file(scaling)
             .file(TILES)
             .file(self.operands.as_str());
-        (if half.is_some() { ", half" } else { "" }, text, [tile.rows(), tile.columns()])
-    }
-
-    /// Parts of the terms: enough to fill a large device, each long enough to be worth its sum.
-    fn splits(&self, tiles: usize) -> usize {
-        if self.layers > 1 {
-            return 1;
-        }
-        let room = (PARTS / (self.m * self.n)).max(1);
-        ENOUGH.div_ceil(tiles).min(self.k / PART).min(room).max(1)
+        (if half { ", half" } else { "" }, text, [tile.rows(), tile.columns()])
     }
 }
 

@@ -2,11 +2,12 @@
 //
 // A workgroup computes a tile of BM × BN numbers. Tiles of BK terms of a and b pass through workgroup memory as [k][m] and
 // [k][n]; each of PM × PN invocations holds 4 rows and 4 V columns of the sum in registers, and adds its terms in the
-// order of k. l is a matrix of a batch, or with SPLIT a part of `chunk` terms, whose sums another launch adds.
+// order of k. It fetches 4 numbers of the next tiles while it computes with these, and writes them as one vector: to write
+// a component may be to write the whole vector. l is a matrix of a batch, or with SPLIT a part of `chunk` terms, whose sums another launch adds.
 //
 // Constants: N; PM, PN with PM PN = 256; V, 1 … 4; BK with 4 PM BK = 1024; A_ALONG_K and B_ALONG_K: which index is the
 // adjacent one in memory; SPLIT; Element, f32 or f16, in which the tiles are held.
-// Functions: row_a(l, m) and column_b(l, n), term_a(k) and term_b(k), load_a(row, term), load_b(term, column);
+// Functions: row_c(m); row_a(l, m) and column_b(l, n), term_a(k) and term_b(k), load_a(row, term), load_b(term, column);
 // scale_a() and scale_b(), powers of two by which a and b are multiplied, and unscale(x).
 
 struct Dims {
@@ -19,26 +20,53 @@ struct Dims {
     layers: u32,
     // 1: the product is added to what C holds.
     adds: u32,
+    // Rows of C, of which row m of this product is row_c(m).
+    rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [layers, m, N]
+@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [layers, rows, N]
 
 const BM: u32 = 4u * PM;
 const BN: u32 = 4u * V * PN;
 // Padded by 4, so that the k's of one row lie in different banks.
 const STRIDE_A: u32 = BM / 4u + 1u;
 const STRIDE_B: u32 = BN / 4u + 1u;
-const LOADS_B: u32 = (BK * BN + 255u) / 256u;
+// Invocations that fetch of b.
+const LANES_B: u32 = BK * BN / 4u;
 
 const_assert PM * PN == 256u;
 const_assert BM * BK == 1024u;
 const_assert V >= 1u && V <= 4u;
+const_assert LANES_B <= 256u;
 
 var<workgroup> tile_a: array<vec4<Element>, BK * STRIDE_A>; // [BK, BM]
 var<workgroup> tile_b: array<vec4<Element>, BK * STRIDE_B>; // [BK, BN]
+
+// Term k of four rows, zeros beyond the last one. Rows beyond the edge repeat the last row, and are never stored.
+fn fetch_a(r0: vec4<u32>, r1: vec4<u32>, r2: vec4<u32>, r3: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
+    if (k >= end) {
+        return vec4<f32>();
+    }
+    let term = term_a(k);
+    return vec4<f32>(load_a(r0, term), load_a(r1, term), load_a(r2, term), load_a(r3, term));
+}
+
+// Term k of four columns.
+fn fetch_b(columns: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
+    if (k >= end) {
+        return vec4<f32>();
+    }
+    let term = term_b(k);
+    return vec4<f32>(
+        load_b(term, columns.x),
+        load_b(term, columns.y),
+        load_b(term, columns.z),
+        load_b(term, columns.w),
+    );
+}
 
 fn store(at: u32, column: u32, sum: vec4<f32>) {
     let value = unscale(sum);
@@ -72,17 +100,25 @@ fn main(
     let factor_a = scale_a();
     let factor_b = scale_b();
 
-    // What this invocation loads of each tile: rows and terms by the index that is adjacent in memory.
-    var rows: array<vec4<u32>, 4>;
-    for (var i = 0u; i < 4u; i++) {
-        let e = i * 256u + lane;
-        rows[i] = row_a(layer, min(m0 + select(e % BM, e / BK, A_ALONG_K), dims.m - 1u));
-    }
-    var columns: array<u32, LOADS_B>;
-    for (var i = 0u; i < LOADS_B; i++) {
-        let e = i * 256u + lane;
-        columns[i] = column_b(layer, min(n0 + select(e % BN, e / BK, B_ALONG_K), N - 1u));
-    }
+    // What this invocation fetches of each tile: four rows of one term, four columns of one term. Neighbours take what is
+    // adjacent in memory.
+    let ma = select(lane % (BM / 4u), lane / BK, A_ALONG_K);
+    let ka = select(lane / (BM / 4u), lane % BK, A_ALONG_K);
+    let nb = select(lane % (BN / 4u), lane / BK, B_ALONG_K);
+    let kb = select(lane / (BN / 4u), lane % BK, B_ALONG_K);
+    let fetches_b = lane < LANES_B;
+    let ra = m0 + 4u * ma;
+    let r0 = row_a(layer, min(ra, dims.m - 1u));
+    let r1 = row_a(layer, min(ra + 1u, dims.m - 1u));
+    let r2 = row_a(layer, min(ra + 2u, dims.m - 1u));
+    let r3 = row_a(layer, min(ra + 3u, dims.m - 1u));
+    let cb = n0 + 4u * nb;
+    let columns = vec4<u32>(
+        column_b(layer, min(cb, N - 1u)),
+        column_b(layer, min(cb + 1u, N - 1u)),
+        column_b(layer, min(cb + 2u, N - 1u)),
+        column_b(layer, min(cb + 3u, N - 1u)),
+    );
 
     let my_row = lane / PN;
     let my_column = lane % PN;
@@ -94,30 +130,21 @@ fn main(
 
     let begin = select(0u, layer * dims.chunk, SPLIT);
     let end = min(dims.k, begin + dims.chunk);
+    var next_a = fetch_a(r0, r1, r2, r3, begin + ka, end);
+    var next_b = vec4<f32>();
+    if (fetches_b) {
+        next_b = fetch_b(columns, begin + kb, end);
+    }
     for (var k0 = begin; k0 < end; k0 += BK) {
-        for (var i = 0u; i < 4u; i++) {
-            let e = i * 256u + lane;
-            let m = select(e % BM, e / BK, A_ALONG_K);
-            let k = select(e / BM, e % BK, A_ALONG_K);
-            var value = 0.0;
-            if (k0 + k < end && m0 + m < dims.m) {
-                value = load_a(rows[i], term_a(k0 + k));
-            }
-            tile_a[k * STRIDE_A + m / 4u][m % 4u] = Element(value * factor_a);
-        }
-        for (var i = 0u; i < LOADS_B; i++) {
-            let e = i * 256u + lane;
-            let n = select(e % BN, e / BK, B_ALONG_K);
-            let k = select(e / BN, e % BK, B_ALONG_K);
-            var value = 0.0;
-            if (e < BK * BN && k0 + k < end && n0 + n < N) {
-                value = load_b(term_b(k0 + k), columns[i]);
-            }
-            if (e < BK * BN) {
-                tile_b[k * STRIDE_B + n / 4u][n % 4u] = Element(value * factor_b);
-            }
+        tile_a[ka * STRIDE_A + ma] = vec4<Element>(next_a * factor_a);
+        if (fetches_b) {
+            tile_b[kb * STRIDE_B + nb] = vec4<Element>(next_b * factor_b);
         }
         workgroupBarrier();
+        next_a = fetch_a(r0, r1, r2, r3, k0 + BK + ka, end);
+        if (fetches_b) {
+            next_b = fetch_b(columns, k0 + BK + kb, end);
+        }
         for (var k = 0u; k < BK; k++) {
             let x = vec4<f32>(tile_a[k * STRIDE_A + my_row]);
             let y0 = vec4<f32>(tile_b[k * STRIDE_B + my_column]);
@@ -165,7 +192,7 @@ fn main(
                 if (v == 3u) {
                     sum = select(select(s03, s13, r == 1u), select(s23, s33, r == 3u), r > 1u);
                 }
-                store((layer * dims.m + m) * N + n, n, sum);
+                store((layer * dims.rows + row_c(m)) * N + n, n, sum);
             }
         }
     }

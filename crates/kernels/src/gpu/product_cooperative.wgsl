@@ -18,12 +18,14 @@ struct Dims {
     layers: u32,
     // 1: the product is added to what C holds.
     adds: u32,
+    // Rows of C, of which row m of this product is row_c(m).
+    rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [layers, m, N]
+@group(0) @binding(3) var<storage, read_write> c: array<f32>; // [layers, rows, N]
 
 const BM: u32 = 16u * SUBGROUPS;
 const BN: u32 = 32u * J;
@@ -49,7 +51,7 @@ fn write_out(layer: u32, m0: u32, n0: u32, subgroup: u32, member: u32) {
         let m = m0 + e / 16u;
         let n = n0 + e % 16u;
         if (layer < dims.layers && m < dims.m && n < N) {
-            let at = (layer * dims.m + m) * N + n;
+            let at = (layer * dims.rows + row_c(m)) * N + n;
             let value = unscale(vec4<f32>(stage[subgroup * 256u + e])).x;
             if (dims.adds == 1u) {
                 c[at] += value;

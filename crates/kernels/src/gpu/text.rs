@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// A text in the making.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Text(String);
 
 impl Text {

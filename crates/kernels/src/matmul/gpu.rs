@@ -1,4 +1,4 @@
-use crate::gpu::product::Product;
+use crate::gpu::product::{self, Product};
 use crate::gpu::{Dispatch, GpuCall, Target, Text};
 
 const FILE: &str = include_str!("matmul.wgsl");
@@ -15,5 +15,5 @@ pub(crate) fn launches(target: &Target, ta: bool, tb: bool, call: &GpuCall<'_>) 
         along_k: [!ta, tb],
         operands: Text::default().flag("TA", ta).flag("TB", tb).file(FILE),
     };
-    product.launches(target, call)
+    product::launches(&[product], target, call)
 }

@@ -2,6 +2,10 @@
 //
 // Constants: N; TA and TB, whether A and B are transposed.
 
+fn row_c(m: u32) -> u32 {
+    return m;
+}
+
 // A is [layers, m, k], transposed [layers, k, m]: where row m begins.
 fn row_a(layer: u32, m: u32) -> vec4<u32> {
     let batch = select(layer * dims.m * dims.k, 0u, SPLIT);

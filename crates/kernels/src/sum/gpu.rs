@@ -5,9 +5,9 @@ const FILE: &str = include_str!("sum.wgsl");
 const SUBGROUPS: &str = include_str!("sum_subgroups.wgsl");
 
 /// Workgroups that fill a large device; a sum with fewer is cut into parts.
-const ENOUGH: usize = 256;
+const ENOUGH: usize = 1024;
 /// Terms of a part at least.
-const PART: usize = 2048;
+const PART: usize = 512;
 
 pub(crate) fn launches(target: &Target, axes: &[usize], call: &GpuCall<'_>) -> Vec<Dispatch> {
     let shape = call.shapes[0];

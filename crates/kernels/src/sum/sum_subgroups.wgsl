@@ -46,8 +46,12 @@ fn main(
     if (split < SPLITS) {
         let begin = kept(o);
         let end = min(TERMS, (split + 1u) * PART);
-        for (var t = split * PART + lane; t < end; t += 256u) {
-            total += x[begin + summed(t)];
+        // All invocations go round as often, so that a subgroup is whole when it adds.
+        for (var base = split * PART; base < end; base += 256u) {
+            let t = base + lane;
+            if (t < end) {
+                total += x[begin + summed(t)];
+            }
         }
     }
     let sum = subgroupAdd(total);

@@ -10,7 +10,7 @@ use sda_graph::{Plan, PlanOptions, Program, Step, StepKind};
 use std::collections::HashSet;
 
 /// Each form of the kernels, with whether HLSL has it.
-fn targets() -> [(&'static str, Target, bool); 4] {
+fn targets() -> [(&'static str, Target, bool); 5] {
     let all = Abilities { half: true, subgroups: true, arrays: 16, ..Abilities::PORTABLE };
     let mixed = |abilities| Target { abilities, precision: Precision::Mixed };
     [
@@ -18,6 +18,7 @@ fn targets() -> [(&'static str, Target, bool); 4] {
         ("subgroups", Target { abilities: all, precision: Precision::F32 }, true),
         ("half", mixed(all), true),
         ("cooperative", mixed(Abilities { cooperative: Some(32), ..all }), false),
+        ("cooperative, 64", mixed(Abilities { cooperative: Some(64), ..all }), false),
     ]
 }
 

@@ -92,7 +92,7 @@ fn parity_without_any_one_barrier_is_found() {
 }
 
 /// Changes of an index, an edge, an order; each with the kernel whose cases must tell.
-const CHANGES: [(&str, &str, &str); 25] = [
+const CHANGES: [(&str, &str, &str); 26] = [
     ("broadcast", "(a5 % N5) * S5", "(a5 % N4) * S5"),
     ("permute", "(a4 % N4) * S4", "(a4 % N5) * S4"),
     ("slice", "START + j * STEP", "START + j"),
@@ -106,7 +106,8 @@ const CHANGES: [(&str, &str, &str); 25] = [
     ("sum", "min(TERMS, (split + 1u) * PART)", "TERMS - 1u"),
     ("sum", "t % R3 * U3", "t % R3"),
     ("matmul", "if (m < dims.m)", "if (m <= dims.m)"),
-    ("matmul", "k0 + k < end && n0 + n < N", "k0 + k < end && n0 + n < N - 1u"),
+    ("matmul", "if (k >= end)", "if (k >= end - 1u)"),
+    ("matmul", "k0 + BK + ka", "k0 + BK + kb"),
     ("matmul", "s30 += x.w * y0", "s30 += x.z * y0"),
     ("matmul", "if (column + i < N)", "if (column + i <= N)"),
     ("conv-forward", "at + length - before,", "at + length - before - 1u,"),
