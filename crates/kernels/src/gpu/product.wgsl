@@ -3,7 +3,8 @@
 // A workgroup computes a tile of BM × BN numbers. Tiles of BK terms of a and b pass through workgroup memory as [k][m] and
 // [k][n]; each of PM × PN invocations holds 4 rows and 4 V columns of the sum in registers, and adds its terms in the
 // order of k. It fetches 4 numbers of the next tiles while it computes with these, and writes them as one vector: to write
-// a component may be to write the whole vector. l is a matrix of a batch, or with SPLIT a part of `chunk` terms, whose sums another launch adds.
+// a component may be to write the whole vector. l is a matrix of a batch, or with SPLIT a part of `chunk` terms, whose
+// sums another launch adds.
 //
 // Constants: N; PM, PN with PM PN = 256; V, 1 … 4; BK with 4 PM BK = 1024; A_ALONG_K and B_ALONG_K: which index is the
 // adjacent one in memory; SPLIT; Element, f32 or f16, in which the tiles are held.
