@@ -79,7 +79,7 @@ impl Wgpu {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{has_adapter, with};
+    use super::super::tests::{best, has_adapter, with};
     use super::*;
     use sda_kernels::gpu::Precision;
 
@@ -89,7 +89,7 @@ mod tests {
         if !has_adapter("parity_cooperative_matrices_that_fail_are_given_up") {
             return;
         }
-        let has = crate::adapters()[0].abilities;
+        let has = best().abilities;
         if has.cooperative.is_some() || !has.half {
             return;
         }

@@ -6,7 +6,7 @@ mod catalogue;
 mod faults;
 mod programs;
 
-use super::{Wgpu, WgpuOptions, adapters};
+use super::{AdapterChoice, AdapterDescription, Wgpu, WgpuOptions, adapter, adapters};
 use sda_kernels::gpu::{Abilities, Precision};
 
 /// Whether there is an adapter. Where there is none, says that the test is skipped; with `SDA_REQUIRE_GPU=1` that is a
@@ -19,6 +19,11 @@ pub(super) fn has_adapter(test: &str) -> bool {
         eprintln!("{test}: skipped, there is no GPU adapter");
     }
     found
+}
+
+/// The adapter that is tested.
+pub(super) fn best() -> AdapterDescription {
+    adapter::find(&AdapterChoice::Best).unwrap().1
 }
 
 /// An executor in one form of its kernels.
@@ -36,7 +41,7 @@ fn guarded(abilities: Abilities, precision: Precision) -> Wgpu {
 
 /// Every form that the adapter has, by name.
 fn forms() -> Vec<(&'static str, Abilities, Precision)> {
-    let all = adapters()[0].abilities;
+    let all = best().abilities;
     let portable = Abilities::PORTABLE;
     let mut forms = vec![("portable", portable, Precision::F32)];
     if all.subgroups {

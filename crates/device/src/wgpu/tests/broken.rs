@@ -5,10 +5,10 @@
 //! only.
 
 use super::catalogue::{check, interpret, run};
-use super::{forms, guarded, has_adapter};
+use super::{best, forms, guarded, has_adapter};
 use crate::Wgpu;
+use crate::wgpu::AdapterKind;
 use crate::wgpu::compiled::Edit;
-use crate::wgpu::{AdapterKind, adapters};
 use sda_kernels::catalogue::{Case, kernels};
 use sda_kernels::gpu::{Abilities, Precision};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,7 +69,7 @@ fn parity_without_any_one_barrier_is_found() {
     if !has_adapter(name) {
         return;
     }
-    if adapters()[0].kind != AdapterKind::Software {
+    if best().kind != AdapterKind::Software {
         eprintln!("{name}: skipped, hardware may get away without a barrier");
         return;
     }
