@@ -2,6 +2,7 @@ use crate::gpu::{Array, Dispatch, GRID, GpuCall, INVOCATIONS, Strided, Target, T
 use crate::strided::strides;
 
 const FILE: &str = include_str!("sum.wgsl");
+const WALK: &str = include_str!("walk.wgsl");
 const SUBGROUPS: &str = include_str!("sum_subgroups.wgsl");
 
 /// Workgroups that fill a large device; a sum with fewer is cut into parts.
@@ -72,7 +73,7 @@ impl Form {
         let width = self.width();
         let text = self.kept.constants(Text::default(), "K", "T", 4);
         let text = self.summed.constants(text, "R", "U", 4);
-        let text = text.constant("TERMS", self.summed.len()).constant("SPLITS", splits);
+        let text = text.constant("TERMS", self.summed.len()).constant("SPLITS", splits).file(WALK);
         let (name, text) = if width == 1 && target.abilities.subgroups {
             ("sum, subgroups", text.file(SUBGROUPS))
         } else {

@@ -3,8 +3,7 @@
 // A workgroup adds up WIDTH outputs, 256 / WIDTH invocations each. Each of them takes every (256 / WIDTH)-th term of its
 // part; their sums pass through workgroup memory and are added as a tree.
 // With SPLITS > 1 y holds one sum a part, to be added by another launch.
-// Constants: K1 K2 K3, T0 … T3 lengths of the kept axes but the first, and their strides in x; R1 R2 R3, U0 … U3 the
-// same of the summed axes; TERMS; WIDTH, a power of two; SPLITS.
+// Constants: those of walk.wgsl; TERMS; WIDTH, a power of two; SPLITS.
 
 struct Dims {
     // Outputs.
@@ -21,18 +20,6 @@ const HEIGHT: u32 = 256u / WIDTH;
 const PART: u32 = (TERMS + SPLITS - 1u) / SPLITS;
 
 var<workgroup> sums: array<f32, 256>; // [HEIGHT, WIDTH]
-
-fn kept(o: u32) -> u32 {
-    let a2 = o / K3;
-    let a1 = a2 / K2;
-    return a1 / K1 * T0 + a1 % K1 * T1 + a2 % K2 * T2 + o % K3 * T3;
-}
-
-fn summed(t: u32) -> u32 {
-    let a2 = t / R3;
-    let a1 = a2 / R2;
-    return a1 / R1 * U0 + a1 % R1 * U1 + a2 % R2 * U2 + t % R3 * U3;
-}
 
 @compute @workgroup_size(256)
 fn main(

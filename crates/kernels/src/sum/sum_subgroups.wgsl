@@ -1,7 +1,7 @@
 // y[o] = Σ_t x[kept(o) + summed(t)]: sum.wgsl with one output a workgroup, its invocations' sums added by subgroups.
 //
 // Each subgroup adds up its invocations; the sums of at most 64 subgroups pass through workgroup memory.
-// Constants: those of sum.wgsl but WIDTH.
+// Constants: those of walk.wgsl; TERMS; SPLITS.
 
 struct Dims {
     // Outputs.
@@ -17,18 +17,6 @@ struct Dims {
 const PART: u32 = (TERMS + SPLITS - 1u) / SPLITS;
 
 var<workgroup> sums: array<f32, 64>; // one a subgroup
-
-fn kept(o: u32) -> u32 {
-    let a2 = o / K3;
-    let a1 = a2 / K2;
-    return a1 / K1 * T0 + a1 % K1 * T1 + a2 % K2 * T2 + o % K3 * T3;
-}
-
-fn summed(t: u32) -> u32 {
-    let a2 = t / R3;
-    let a1 = a2 / R2;
-    return a1 / R1 * U0 + a1 % R1 * U1 + a2 % R2 * U2 + t % R3 * U3;
-}
 
 @compute @workgroup_size(256)
 fn main(
