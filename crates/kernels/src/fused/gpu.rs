@@ -1,6 +1,6 @@
 //! A fused group as WGSL: one line an instruction.
 //!
-//! Without sums one invocation computes one point. With sums LANES invocations share a row: a loop over its columns for
+//! Without sums an invocation computes one point, or four of many. With sums LANES invocations share a row: a loop over its columns for
 //! each sum that another one needs, and a last loop that writes; values of an earlier loop are computed again from the
 //! arrays, which the cache holds.
 

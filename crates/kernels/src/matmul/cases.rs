@@ -6,7 +6,7 @@ pub(crate) const MATMUL: Kernel =
     Kernel::new("matmul", "C = op(A) op(B), op the identity or the transpose", cases);
 
 fn cases() -> Vec<Case> {
-    let sizes: [(&[usize], usize, usize, usize); 11] = [
+    let sizes: [(&[usize], usize, usize, usize); 12] = [
         (&[], 1, 1, 1),
         (&[], 1, 7, 5),
         (&[], 13, 1, 3),
@@ -16,6 +16,8 @@ fn cases() -> Vec<Case> {
         (&[], 128, 257, 16),
         (&[], 12, 512, 32),
         (&[], 25, 513, 65),
+        // More than 2¹⁶ numbers: a GPU then scans an operand in many parts before it rounds it.
+        (&[], 300, 257, 6),
         (&[3], 5, 4, 7),
         (&[2], 17, 16, 9),
     ];

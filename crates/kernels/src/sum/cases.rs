@@ -5,7 +5,7 @@ use crate::catalogue::{Case, Domain, Exactness, Kernel};
 pub(crate) const SUM: Kernel = Kernel::new("sum", "y[0, j] = Σᵢ x[i, j], and so on for each axis", cases);
 
 fn cases() -> Vec<Case> {
-    let shapes: [(&[usize], &[usize]); 11] = [
+    let shapes: [(&[usize], &[usize]); 13] = [
         (&[5], &[0]),
         (&[16, 8], &[0]),
         (&[37, 7], &[1]),
@@ -17,6 +17,9 @@ fn cases() -> Vec<Case> {
         (&[4, 3, 5], &[0, 1]),
         (&[4, 3, 5], &[1, 2]),
         (&[2, 3, 4, 5], &[0, 2, 3]),
+        // Long enough for a GPU to cut the terms into parts.
+        (&[1300, 5], &[0]),
+        (&[7, 333], &[0, 1]),
     ];
     let case = |(shape, axes): &(&[usize], &[usize])| {
         let length = axes.iter().map(|&a| shape[a]).product();

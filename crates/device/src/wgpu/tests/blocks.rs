@@ -110,7 +110,7 @@ fn parity_of_launches_in_rows_of_workgroups() {
     }
 }
 
-/// 17 million numbers: more than 65 535 workgroups of 256.
+/// 17 million numbers, 256 a workgroup: more workgroups than fit in a row of any adapter's launch.
 #[test]
 fn parity_of_a_launch_beyond_65535_workgroups() {
     if !has_adapter("parity_of_a_launch_beyond_65535_workgroups") {
@@ -118,15 +118,53 @@ fn parity_of_a_launch_beyond_65535_workgroups() {
     }
     let n = 65_536 * 256 + 3;
     let mut g = Graph::new();
-    let x = g.input(Declaration::shared("x", &[]));
-    let y = g.broadcast(x, &[n]);
-    let twice = g.add(y, y);
-    let last = g.slice(twice, 0, n - 5, 5, 1);
-    let program = Program::new(g).output("y", twice).output("last", last);
+    let x = g.input(Declaration::shared("x", &[2]));
+    // The numbers lie at 1 and at the very end.
+    let y = g.pad(x, 0, 1, n, n - 2);
+    let program = Program::new(g).output("y", y);
     let mut gpu = gpu(WgpuOptions::default());
+    assert!(gpu.most_workgroups(&program) > 65_535);
     let values = run(&mut gpu, &program, 1, States::Drawn);
     gpu.assert_guards("many workgroups");
-    let first = values[0][0];
-    assert!(first.abs() > 1e-3 && values[0].iter().all(|v| *v == first), "{first}");
-    assert_eq!(values[1], [first; 5]);
+    let [want] = &run(&mut Interpreter::<f32>::new(), &program, 1, States::Drawn)[..] else {
+        panic!("one output")
+    };
+    assert!(values[0] == *want && want[n - 1] != 0.0);
+}
+
+/// An elementwise step of so many points that an invocation takes four.
+#[test]
+fn parity_of_four_points_an_invocation() {
+    if !has_adapter("parity_of_four_points_an_invocation") {
+        return;
+    }
+    let mut g = Graph::new();
+    let (rows, cols) = (5, (1 << 18) + 7);
+    let u = g.noise(&[rows, cols], 1, Law::Uniform);
+    let columns = g.input(Declaration::shared("columns", &[cols]));
+    let y = g.add(u, columns);
+    let program = Program::new(g).output("y", y);
+    let mut gpu = gpu(WgpuOptions::default());
+    let got = run(&mut gpu, &program, 1, States::Drawn);
+    gpu.assert_guards("four points");
+    let want = run(&mut Interpreter::<f32>::new(), &program, 1, States::Drawn);
+    assert!(got == want, "{}", distance(&got, &want));
+}
+
+/// A run in as many submissions as launches, as where a driver would end a longer one.
+#[test]
+fn parity_of_a_run_in_many_submissions() {
+    if !has_adapter("parity_of_a_run_in_many_submissions") {
+        return;
+    }
+    let program = program(100);
+    let want = run(&mut Interpreter::<f32>::new(), &program, 3, States::Kept);
+    let mut slow = gpu(WgpuOptions::default());
+    slow.bounds.rates = (1.0, 1.0);
+    let handle = slow.compile(&program).unwrap();
+    let (launches, submissions) = slow.launches(handle);
+    assert!(submissions == launches && launches > 5, "{submissions} submissions of {launches} launches");
+    let apart = distance(&run(&mut slow, &program, 3, States::Kept), &want);
+    slow.assert_guards("many submissions");
+    assert!(apart < 1e-5, "{apart}");
 }

@@ -141,6 +141,12 @@ fn parity_changed_kernels_are_found() {
 }
 
 impl Wgpu {
+    /// Workgroups of the largest launch.
+    pub(super) fn most_workgroups(&self, program: &sda_graph::Program) -> usize {
+        let layout = super::super::layout::Layout::new(program, &self.target, &self.bounds).unwrap();
+        layout.launches.iter().map(|l| l.dispatch.groups).max().unwrap_or(0)
+    }
+
     /// Names and texts of a program's launches, before any edit.
     fn texts(&self, program: &sda_graph::Program) -> Vec<(String, String)> {
         let layout = super::super::layout::Layout::new(program, &self.target, &self.bounds).unwrap();

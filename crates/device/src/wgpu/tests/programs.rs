@@ -82,3 +82,31 @@ fn parity_of_what_is_empty() {
     gpu.assert_guards("empty");
     assert_eq!(got, [vec![0.0], vec![0.0; 5], vec![0.0; 15], vec![]]);
 }
+
+/// Products of many rows take wide tiles, of 32 to 128 columns; those of few rows, as in the catalogue, small ones.
+#[test]
+fn parity_of_every_tile() {
+    if !has_adapter("parity_of_every_tile") {
+        return;
+    }
+    for (form, abilities, precision) in forms() {
+        // f16 operands have 11 bits.
+        let bound = if precision == Precision::Mixed { 2e-3 } else { 1e-5 };
+        for (n, ta, tb) in
+            [(20, false, true), (40, true, false), (70, false, false), (128, true, true), (200, false, true)]
+        {
+            let (m, k) = (8195, 37);
+            let shape = |rows, cols, turned: bool| if turned { [cols, rows] } else { [rows, cols] };
+            let mut g = Graph::new();
+            let a = g.input(Declaration::shared("a", &shape(m, k, ta)));
+            let b = g.input(Declaration::shared("b", &shape(k, n, tb)));
+            let c = g.matmul(a, b, ta, tb);
+            let program = Program::new(g).output("c", c);
+            let want = run(&mut Interpreter::<f32>::new(), &program, 1, States::Drawn);
+            let mut gpu = guarded(abilities, precision);
+            let apart = distance(&run(&mut gpu, &program, 1, States::Drawn), &want);
+            gpu.assert_guards(form);
+            assert!(apart < bound, "{form}, {n} columns: {apart}");
+        }
+    }
+}
