@@ -69,7 +69,7 @@ fn in_steps(network: Network, shape: &[usize], operator: Operator) -> usize {
     let seen = operator.output_shape(shape).unwrap().split_off(1);
     let observation = Observation::new(operator, ArrayD::zeros(seen), 0.1).unwrap();
     let prior: LocalScore<GlobalScore> = GlobalScore::new(network).local(2, 1);
-    let predictor = Posterior { prior, observation, guidance: Guidance::Sda { gamma: 1e-2, detach: false } };
+    let predictor = Posterior::new(prior, observation, Guidance::Sda { gamma: 1e-2, detach: false });
     let sampler: Sampler = serde_json::from_str(r#"{"steps": 16, "corrections": 1}"#).unwrap();
     let run = sampler.compile(&mut executor, &predictor, shape, NoiseSource::Drawn).unwrap();
     run.start_from(&mut executor, &vec![0.1; shape.iter().product()]).unwrap();

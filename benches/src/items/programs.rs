@@ -6,7 +6,7 @@ use ndarray::ArrayD;
 use sda_core::Stream;
 use sda_device::Cpu;
 use sda_diffusion::{
-    GlobalScore, Guidance, NoisePredictor, NoiseSource, Posterior, Sampler, SamplerRun, Trainer, Training,
+    GlobalScore, Guidance, NoisePredictor, NoiseSource, Place, Posterior, Sampler, SamplerRun, Trainer, Training,
 };
 use sda_graph::{Executor, Handle};
 use sda_nn::{Network, Weights};
@@ -121,7 +121,7 @@ impl PosteriorScore {
         let slid = self.order.map(|order| whole.clone().local(order, 1));
         let prior: &dyn NoisePredictor = slid.as_ref().map_or(&whole, |slid| slid);
         let guidance = Guidance::Sda { gamma: self.gamma, detach: false };
-        let predictor = Posterior { prior, observation, guidance };
+        let predictor = Posterior { place: Place::Composed, ..Posterior::new(prior, observation, guidance) };
         let sampler: Sampler =
             serde_json::from_str(&format!(r#"{{"steps": {STEPS}}}"#)).context("read the sampler")?;
         let run = sampler.compile(executor, &predictor, &self.shape, NoiseSource::Drawn)?;

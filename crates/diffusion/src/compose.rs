@@ -6,7 +6,7 @@ use ndarray::ArrayD;
 use sda_graph::{Graph, NodeId};
 
 use crate::error::DiffusionError;
-use crate::predictor::{NoisePredictor, TimeNodes};
+use crate::predictor::{Estimate, Guide, NoisePredictor, TimeNodes, WindowRows};
 
 /// Windows of 2k + 1 states every `stride` states over a trajectory of L.
 ///
@@ -53,6 +53,11 @@ impl Windows {
         let from = |q: usize| q * self.stride + (self.width - self.stride) / 2;
         let first = if q == 0 { 0 } else { from(q) };
         first..if q + 1 == self.count() { self.length } else { from(q + 1) }
+    }
+
+    /// Some windows, as the rows of [`Windows::unfold`].
+    pub fn rows(&self, windows: &[usize]) -> WindowRows {
+        WindowRows { starts: windows.iter().map(|&q| self.start(q)).collect(), width: self.width }
     }
 
     fn regular(&self) -> usize {
@@ -131,28 +136,64 @@ pub struct LocalScore<K> {
 
 impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
-        let windows = self.windows(g, x);
+        self.estimate(g, x, time).noise
+    }
+
+    fn estimate(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> Estimate {
+        let windows = self.slid(g, x);
         let all: Vec<usize> = (0..windows.count()).collect();
-        let noise = self.of_windows(g, x, time, &windows, &all);
-        windows.fold(g, &[(all, noise)])
+        let estimate = self.of_windows(g, x, time, &windows, &all);
+        fold_both(g, &windows, &[(all, estimate)])
     }
 
     /// Windows that own none of the states are not differentiated: their rows of the Jacobian are not asked for.
-    fn emit_differentiable_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> NodeId {
-        let windows = self.windows(g, x);
+    fn estimate_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> Estimate {
+        let windows = self.slid(g, x);
         let mut owns = vec![false; windows.count()];
         states.iter().for_each(|&i| owns[windows.owner(i)] = true);
         let (some, others): (Vec<usize>, Vec<usize>) = (0..windows.count()).partition(|&q| owns[q]);
         let mut parts = Vec::new();
         if !some.is_empty() {
-            let noise = self.of_windows(g, x, time, &windows, &some);
+            let estimate = self.of_windows(g, x, time, &windows, &some);
+            parts.push((some, estimate));
+        }
+        if !others.is_empty() {
+            let estimate = self.of_windows(g, x, time, &windows, &others);
+            parts.push((others, estimate.detached(g)));
+        }
+        fold_both(g, &windows, &parts)
+    }
+
+    /// Windows that hold none of the states are neither guided nor differentiated.
+    fn guided(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        states: &[usize],
+        guide: &Guide<'_>,
+    ) -> NodeId {
+        let windows = self.slid(g, x);
+        let all = windows.rows(&(0..windows.count()).collect::<Vec<_>>());
+        let (some, others): (Vec<usize>, Vec<usize>) =
+            (0..windows.count()).partition(|&q| all.has_any(q, states));
+        let mut parts = Vec::new();
+        if !some.is_empty() {
+            let unfolded = windows.unfold(g, x, &some);
+            let time = time.repeated(g, some.len());
+            let estimate = self.kernel.estimate(g, unfolded, &time);
+            let noise = guide(g, unfolded, estimate, &time, &windows.rows(&some));
             parts.push((some, noise));
         }
         if !others.is_empty() {
-            let noise = self.of_windows(g, x, time, &windows, &others);
-            parts.push((others, g.detach(noise)));
+            let estimate = self.of_windows(g, x, time, &windows, &others);
+            parts.push((others, estimate.noise));
         }
         windows.fold(g, &parts)
+    }
+
+    fn windows(&self, length: usize) -> Option<Windows> {
+        Windows::new(length, self.order, self.stride).ok()
     }
 
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
@@ -163,14 +204,23 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
         self.kernel.check(&unfolded)
     }
 
-    fn conditions(&self) -> Vec<(String, ArrayD<f64>)> {
-        self.kernel.conditions()
+    fn conditions(&self, shape: &[usize]) -> Vec<(String, ArrayD<f64>)> {
+        self.kernel.conditions(shape)
     }
+}
+
+/// Noise and denoised mean put together from those of windows.
+fn fold_both(g: &mut Graph, windows: &Windows, parts: &[(Vec<usize>, Estimate)]) -> Estimate {
+    let mut fold = |of: fn(&Estimate) -> NodeId| {
+        let parts: Vec<(Vec<usize>, NodeId)> = parts.iter().map(|(q, e)| (q.clone(), of(e))).collect();
+        windows.fold(g, &parts)
+    };
+    Estimate { noise: fold(|e| e.noise), denoised: fold(|e| e.denoised) }
 }
 
 impl<K: NoisePredictor> LocalScore<K> {
     #[track_caller]
-    fn windows(&self, g: &Graph, x: NodeId) -> Windows {
+    fn slid(&self, g: &Graph, x: NodeId) -> Windows {
         Windows::new(g.shape(x)[1], self.order, self.stride).unwrap_or_else(|e| panic!("failed to {e}"))
     }
 
@@ -181,10 +231,10 @@ impl<K: NoisePredictor> LocalScore<K> {
         time: &TimeNodes,
         windows: &Windows,
         some: &[usize],
-    ) -> NodeId {
+    ) -> Estimate {
         let unfolded = windows.unfold(g, x, some);
         let time = time.repeated(g, some.len());
-        self.kernel.emit(g, unfolded, &time)
+        self.kernel.estimate(g, unfolded, &time)
     }
 }
 

@@ -39,6 +39,12 @@ pub enum DiffusionError {
         /// What it is.
         found: String,
     },
+    /// A guidance that cannot serve the observation.
+    #[error("guide the samples: {reason}")]
+    Guidance {
+        /// Why, and what would work.
+        reason: String,
+    },
     /// Data of another shape than the one compiled for.
     #[error("use {what}: it holds {found} numbers where {expected} belong")]
     Length {

@@ -4,8 +4,9 @@ use sda_graph::{Graph, NodeId};
 use sda_nn::{Network, UNet, Weights};
 
 use crate::compose::LocalScore;
+use crate::denoiser::Denoiser;
 use crate::error::DiffusionError;
-use crate::predictor::{NoisePredictor, TimeNodes, flat};
+use crate::predictor::{Estimate, NoisePredictor, TimeNodes, flat};
 
 /// The network's estimate for the whole of what it is given.
 ///
@@ -19,6 +20,8 @@ pub struct GlobalScore {
     pub network: Network,
     /// Which copy of its weights.
     pub weights: Weights,
+    /// What its output means.
+    pub denoiser: Denoiser,
 }
 
 /// How a network takes its states.
@@ -32,9 +35,9 @@ enum Arrangement {
 }
 
 impl GlobalScore {
-    /// The trained weights of a network.
+    /// The trained weights of a network that predicts the noise itself.
     pub fn new(network: Network) -> Self {
-        Self { network, weights: Weights::Trained }
+        Self { network, weights: Weights::Trained, denoiser: Denoiser::Noise }
     }
 
     /// This network slid over longer trajectories.
@@ -53,25 +56,32 @@ impl GlobalScore {
 
 impl NoisePredictor for GlobalScore {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
+        self.estimate(g, x, time).noise
+    }
+
+    fn estimate(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> Estimate {
         let shape = g.shape(x).to_vec();
-        let emit = |g: &mut Graph, x| self.network.emit_with(g, self.weights, x, time.features);
-        match self.arrangement(&shape) {
-            Arrangement::Kept => emit(g, x),
-            Arrangement::Flat => {
-                let x = flat(g, x);
-                let noise = emit(g, x);
-                g.reshape(noise, &shape)
+        self.denoiser.emit(g, x, time, |g, x, features| {
+            let emit = |g: &mut Graph, x| self.network.emit_with(g, self.weights, x, features);
+            match self.arrangement(&shape) {
+                Arrangement::Kept => emit(g, x),
+                Arrangement::Flat => {
+                    let x = flat(g, x);
+                    let output = emit(g, x);
+                    g.reshape(output, &shape)
+                }
+                Arrangement::Channels => {
+                    let x = states_to_channels(g, x);
+                    let output = emit(g, x);
+                    channels_to_states(g, output, &shape)
+                }
             }
-            Arrangement::Channels => {
-                let x = states_to_channels(g, x);
-                let noise = emit(g, x);
-                channels_to_states(g, noise, &shape)
-            }
-        }
+        })
     }
 
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
         self.network.validate()?;
+        self.denoiser.check()?;
         match (&self.network, self.arrangement(shape)) {
             (Network::ResMlp(network), _) => channels(network.features, shape[1..].iter().product(), shape),
             (Network::UNet(network), Arrangement::Kept) => unet(network, &shape[1..]),

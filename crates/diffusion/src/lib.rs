@@ -4,11 +4,13 @@
 //! ([`GlobalScore`]), a network slid over it ([`LocalScore`]), either of them given an observation ([`Posterior`]).
 //! [`Trainer`] learns the network, [`Sampler`] samples whatever predicts. Both take their executor as an argument.
 
-// ndarray's `s!`, used in tests, carries an `allow(unsafe_code)` that `forbid` refuses.
-#![cfg_attr(not(test), forbid(unsafe_code))]
+// ndarray's `s!` carries an `allow(unsafe_code)` that `forbid` refuses.
+#![deny(unsafe_code)]
 
 mod compose;
+mod denoiser;
 mod error;
+mod gaussian;
 mod global;
 pub mod guidance;
 mod loss;
@@ -25,12 +27,17 @@ mod exact;
 mod interpret;
 
 pub use compose::{LocalScore, Windows};
+pub use denoiser::{Denoiser, LossWeight, TrainingTimes};
 pub use error::DiffusionError;
+pub use gaussian::GaussianScore;
 pub use global::GlobalScore;
-pub use guidance::{DpsNorm, Guidance, Posterior};
-pub use loss::{denoising_loss, perturb};
-pub use predictor::{NoisePredictor, TimeNodes};
-pub use sampler::{Divergence, FINITE_STEPS, NoiseSource, SAMPLE, Sampled, Sampler, SamplerRun, Samples};
+pub use guidance::{CovarianceForm, DpsNorm, Guidance, Place, Posterior, PriorCovariance};
+pub use loss::{denoising_loss, perturb, squared_errors};
+pub use predictor::{Estimate, Guide, NoisePredictor, TimeNodes, WindowRows};
+pub use sampler::{
+    Divergence, FINITE_STEPS, Integrator, LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampled, Sampler, SamplerRun,
+    Samples,
+};
 pub use schedule::{Alpha, Schedule, Sde};
 pub use time_grid::TimeGrid;
 pub use training::{Trainer, Training};

@@ -18,19 +18,32 @@ pub fn denoising_loss(
     time: &TimeNodes,
     weights: Option<NodeId>,
 ) -> NodeId {
-    let shape = g.shape(x).to_vec();
-    let noisy = perturb(g, x, noise, time);
-    let noisy = g.reshape(noisy, &shape);
-    let predicted = predictor.emit(g, noisy, time);
-    let (predicted, noise) = (flat(g, predicted), flat(g, noise));
-    let error = g.sub(predicted, noise);
-    let squared = g.square(error);
+    let squared = squared_errors(g, predictor, x, noise, time);
     let Some(weights) = weights else {
         return mean(g, squared);
     };
     let weighted = g.mul(squared, weights);
     let (above, below) = (mean(g, weighted), mean(g, weights));
     g.div(above, below)
+}
+
+/// (ε_φ(μ x + σ ε, t) − ε)².
+///
+/// Shapes: `x`, `noise` [B, L, …]; `time` one per sample; result [B, L · …].
+pub fn squared_errors(
+    g: &mut Graph,
+    predictor: &dyn NoisePredictor,
+    x: NodeId,
+    noise: NodeId,
+    time: &TimeNodes,
+) -> NodeId {
+    let shape = g.shape(x).to_vec();
+    let noisy = perturb(g, x, noise, time);
+    let noisy = g.reshape(noisy, &shape);
+    let predicted = predictor.emit(g, noisy, time);
+    let (predicted, noise) = (flat(g, predicted), flat(g, noise));
+    let error = g.sub(predicted, noise);
+    g.square(error)
 }
 
 /// x(t) = μ x + σ ε.
@@ -42,7 +55,7 @@ pub fn perturb(g: &mut Graph, x: NodeId, noise: NodeId, time: &TimeNodes) -> Nod
     g.add(data, noise)
 }
 
-fn mean(g: &mut Graph, x: NodeId) -> NodeId {
+pub(crate) fn mean(g: &mut Graph, x: NodeId) -> NodeId {
     let n = g.len(x);
     let sum = g.sum_all(x);
     g.scale(sum, 1.0 / n as f64)

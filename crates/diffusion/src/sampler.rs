@@ -20,17 +20,20 @@ use programs::{corrector_program, predictor_program, start_program};
 pub const SAMPLE: &str = "sample";
 /// The state that counts, for each sample, the predictor steps after which it was finite, [N, 1].
 pub const FINITE_STEPS: &str = "sample.finite_steps";
+/// The state that holds the denoised mean of the step before, [N, L, …], where the integrator looks back.
+pub const PREVIOUS: &str = "sample.previous";
+/// Steps between two looks at whether any sample is left.
+const LOOK_EVERY: u32 = 16;
 
 /// From noise at t = 1 to data at t = 0.
 ///
-///   predictor, t → s:     x ← r x + (σ(s) − r σ(t)) ε(x, t),  r = μ(s)/μ(t)
+///   predictor, t → s:     one step of the [`Integrator`]
 ///   corrections, at s:    x ← x − (δ ε + √(2δ) z) σ(s),  δ = τ / mean ε(x, s)²,  z ~ N(0, I)
 ///
-/// δ is one number per sample, its mean taken over the whole trajectory.
-///
-/// Good values: 256 steps, 1 correction, τ 0.25.
-/// Source: Rozet & Louppe 2023, arXiv 2306.10574, algorithm 4; Zhang & Chen 2023 (the exponential integrator).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Good values: 256 steps, 1 correction, τ 0.25 (the paper's); with exact guidance 64 squared steps of
+/// [`Integrator::Dpm2m`].
+/// Source: Rozet & Louppe 2023, arXiv 2306.10574, algorithm 4.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampler {
     /// The diffusion that the predictor was trained on.
@@ -50,10 +53,89 @@ pub struct Sampler {
     /// No corrections where σ(s) is below this; 0 corrects always. The observation's noise is a good value.
     #[serde(default)]
     pub corrector_floor: f64,
+    /// How the predictor goes from t to s.
+    #[serde(default)]
+    pub integrator: Integrator,
+    /// Over what the corrector's δ is taken.
+    #[serde(default)]
+    pub langevin: LangevinStep,
+    /// The largest δ; none is none.
+    #[serde(default)]
+    pub largest_delta: Option<f64>,
+}
+
+impl Default for Sampler {
+    /// The paper's, without corrections.
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::default(),
+            steps: 256,
+            corrections: 0,
+            tau: default_tau(),
+            grid: TimeGrid::default(),
+            corrector_floor: 0.0,
+            integrator: Integrator::default(),
+            langevin: LangevinStep::default(),
+            largest_delta: None,
+        }
+    }
 }
 
 fn default_tau() -> f64 {
     0.25
+}
+
+/// One predictor step from t to s, with r = μ(s)/μ(t).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Integrator {
+    /// x ← r x + (σ(s) − r σ(t)) ε(x, t): the exponential integrator of first order, or DDIM.
+    ///
+    /// Source: Zhang & Chen 2023, arXiv 2204.13902; Song, Meng & Ermon 2021, arXiv 2010.02502.
+    #[default]
+    Exponential,
+    /// x ← r x + (√(σ(s)² − ς²) − r σ(t)) ε(x, t) + ς z,  ς² = η² (σ(s)²/σ(t)²) (σ(t)² − σ(s)²/r²)
+    ///
+    /// η = 0 is [`Integrator::Exponential`], η = 1 DDPM's ancestral step.
+    ///
+    /// Source: Song, Meng & Ermon 2021, arXiv 2010.02502, equation 16.
+    Ancestral {
+        /// η.
+        eta: f64,
+    },
+    /// x' = r x + g ε(x, t), x ← r x + g ½ (ε(x, t) + ε(x', s)),  g = σ(s) − r σ(t); two evaluations a step.
+    ///
+    /// Source: Karras, Aittala, Aila & Laine 2022, arXiv 2206.00364, algorithm 1.
+    Heun,
+    /// x ← (σ(s)/σ(t)) x + μ(s) (1 − e⁻ʰ) ((1 + c) x̂(x, t) − c x̂_before),  h = ln(μ(s) σ(t)/(μ(t) σ(s))), c = h/(2 h_before)
+    ///
+    /// The first step has c = 0.
+    ///
+    /// Source: Lu, Zhou, Bao, Chen, Li & Zhu 2022, arXiv 2211.01095 (DPM-Solver++(2M)).
+    Dpm2m,
+}
+
+impl Integrator {
+    /// Evaluations of the predictor in a step.
+    pub fn evaluations(self) -> u32 {
+        if self == Self::Heun { 2 } else { 1 }
+    }
+
+    fn looks_back(self) -> bool {
+        self == Self::Dpm2m
+    }
+}
+
+/// Over what the corrector's δ = τ / mean ε² is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LangevinStep {
+    /// The whole trajectory: one δ per sample, the paper's.
+    #[default]
+    Trajectory,
+    /// Each state: one δ per sample and state, so that a long trajectory is corrected as its parts would be.
+    State,
+    /// Nothing: δ = τ.
+    Fixed,
 }
 
 /// Where the corrector's noise comes from.
@@ -96,15 +178,45 @@ pub struct Divergence {
 }
 
 impl Sampler {
-    /// Errors: no steps, τ not positive, a floor or a schedule out of range, too many corrections to count.
+    /// Errors: no steps, τ not positive, a floor, η, grid or schedule out of range, too many corrections to count.
     pub fn check(&self) -> Result<(), DiffusionError> {
         let what = "the sampler";
         self.schedule.check()?;
         check(what, "steps", "at least 1", self.steps, |n| n > 0)?;
         check(what, "tau", "positive and finite", self.tau, |x| x > 0.0 && x.is_finite())?;
         check(what, "corrector_floor", "not negative", self.corrector_floor, |x| x >= 0.0)?;
+        if let Integrator::Ancestral { eta } = self.integrator {
+            check(what, "eta", "in 0 … 1", eta, |x| (0.0..=1.0).contains(&x))?;
+        }
+        if let Some(delta) = self.largest_delta {
+            check(what, "largest_delta", "positive", delta, |x| x > 0.0)?;
+        }
+        self.times()?;
         let total = u64::from(self.steps) * u64::from(self.corrections);
         check(what, "corrections", "below 2³² over all steps", total, |n| n < 1 << 32)
+    }
+
+    /// The states that hold a run between two steps.
+    pub fn state_names(&self) -> Vec<&'static str> {
+        let previous = self.integrator.looks_back().then_some(PREVIOUS);
+        [SAMPLE, FINITE_STEPS].into_iter().chain(previous).collect()
+    }
+
+    /// The times visited, from 1 to 0.
+    pub fn times(&self) -> Result<Vec<f64>, DiffusionError> {
+        self.grid.times(&self.schedule, self.steps)
+    }
+
+    /// Corrections after the step to time s.
+    fn corrections_at(&self, s: f64) -> u32 {
+        if self.schedule.sigma(s) < self.corrector_floor { 0 } else { self.corrections }
+    }
+
+    /// Evaluations of the predictor in a whole run.
+    pub fn evaluations(&self) -> Result<u32, DiffusionError> {
+        let times = self.times()?;
+        let corrections: u32 = times[1..].iter().map(|&s| self.corrections_at(s)).sum();
+        Ok(self.steps * self.integrator.evaluations() + corrections)
     }
 
     /// Plans the programs that sample trajectories of a shape [N, L, …], and gives the predictor its conditions.
@@ -120,24 +232,39 @@ impl Sampler {
         self.check()?;
         predictor.check(shape)?;
         let run = SamplerRun {
-            sampler: *self,
+            sampler: self.clone(),
+            times: self.times()?,
             shape: shape.to_vec(),
-            start: executor.compile(&start_program(shape))?,
-            predict: executor.compile(&predictor_program(predictor, shape))?,
+            start: executor.compile(&start_program(self.integrator, shape))?,
+            predict: executor.compile(&predictor_program(self.integrator, predictor, shape, noise))?,
             correct: match self.corrections {
                 0 => None,
-                _ => Some(executor.compile(&corrector_program(predictor, shape, noise))?),
+                _ => Some(executor.compile(&corrector_program(self, predictor, shape, noise))?),
             },
         };
         run.condition(executor, predictor)?;
         Ok(run)
     }
 
-    /// μ(s)/μ(t) and the noise's coefficient of a predictor step from t to s.
-    fn predictor_scalars<T: Real>(&self, t: f64, s: f64) -> [[T; 1]; 2] {
-        let ratio = self.schedule.mu(s) / self.schedule.mu(t);
-        let gain = self.schedule.sigma(s) - ratio * self.schedule.sigma(t);
-        [[T::from_f64(ratio)], [T::from_f64(gain)]]
+    /// What a step's program is told of the step from t to s, after one from `before` to t.
+    fn step_scalars(&self, before: Option<f64>, t: f64, s: f64) -> Vec<f64> {
+        let ([mu_t, mu_s], [sigma_t, sigma_s]) =
+            ([t, s].map(|t| self.schedule.mu(t)), [t, s].map(|t| self.schedule.sigma(t)));
+        let ratio = mu_s / mu_t;
+        match self.integrator {
+            Integrator::Exponential | Integrator::Heun => vec![ratio, sigma_s - ratio * sigma_t],
+            Integrator::Ancestral { eta } => {
+                let added = (sigma_t * sigma_t - (sigma_s / ratio).powi(2)).max(0.0);
+                let kick = (eta * sigma_s / sigma_t).powi(2) * added;
+                vec![ratio, (sigma_s * sigma_s - kick).sqrt() - ratio * sigma_t, kick.sqrt()]
+            }
+            Integrator::Dpm2m => {
+                let log_ratio = |t: f64| (self.schedule.mu(t) / self.schedule.sigma(t)).ln();
+                let step = log_ratio(s) - log_ratio(t);
+                let back = before.map_or(0.0, |b| 0.5 * step / (log_ratio(t) - log_ratio(b)));
+                vec![sigma_s / sigma_t, mu_s * -(-step).exp_m1(), back]
+            }
+        }
     }
 }
 
@@ -162,6 +289,7 @@ impl<T: Real> TimeInputs<T> {
 #[derive(Clone, Debug)]
 pub struct SamplerRun {
     sampler: Sampler,
+    times: Vec<f64>,
     shape: Vec<usize>,
     start: Handle,
     predict: Handle,
@@ -175,7 +303,7 @@ impl SamplerRun {
         executor: &mut E,
         predictor: &dyn NoisePredictor,
     ) -> Result<(), DiffusionError> {
-        for (name, values) in predictor.conditions() {
+        for (name, values) in predictor.conditions(&self.shape) {
             executor.write(&name, values.mapv(E::Real::from_f64).view())?;
         }
         Ok(())
@@ -194,7 +322,18 @@ impl SamplerRun {
         self.resume(executor, seed, 0, on_step)
     }
 
-    /// Goes on from the states [`SAMPLE`] and [`FINITE_STEPS`], at step `from`, with the bits of a run never stopped.
+    /// States that a stopped run is resumed from, beside the step's number.
+    pub fn state_names(&self) -> Vec<&'static str> {
+        self.sampler.state_names()
+    }
+
+    /// Times visited, from 1 to 0.
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
+    /// Goes on from the states [`SamplerRun::state_names`], at step `from`, with the bits of a run never stopped. Once
+    /// all samples have left the real numbers, it ends early.
     pub fn resume<E: Executor>(
         &self,
         executor: &mut E,
@@ -207,11 +346,20 @@ impl SamplerRun {
             for correction in 0..self.corrections(step) {
                 self.correct(executor, seed, step, correction, None)?;
             }
-            if on_step(step + 1).is_break() && step + 1 < self.sampler.steps {
-                return Ok(Sampled::Interrupted { step: step + 1 });
+            let done = step + 1;
+            if on_step(done).is_break() && done < self.sampler.steps {
+                return Ok(Sampled::Interrupted { step: done });
+            }
+            if done.is_multiple_of(LOOK_EVERY) && self.all_diverged(executor, done)? {
+                break;
             }
         }
         self.samples(executor).map(Sampled::Finished)
+    }
+
+    /// Whether no sample was finite after each of the first steps.
+    fn all_diverged<E: Executor>(&self, executor: &mut E, steps: u32) -> Result<bool, DiffusionError> {
+        Ok(executor.read(FINITE_STEPS)?.iter().all(|&n| n.to_f64() < f64::from(steps)))
     }
 
     /// Sets the samples at t = 1 instead of drawing them.
@@ -224,26 +372,43 @@ impl SamplerRun {
         })?;
         executor.write(SAMPLE, values.view())?;
         executor.write(FINITE_STEPS, ArrayD::from_elem(vec![self.shape[0], 1], E::Real::ZERO).view())?;
+        if self.sampler.integrator.looks_back() {
+            executor.write(PREVIOUS, ArrayD::from_elem(self.shape.clone(), E::Real::ZERO).view())?;
+        }
         Ok(())
     }
 
     /// Corrections after predictor step `step`.
     pub fn corrections(&self, step: u32) -> u32 {
-        let s = self.sampler.grid.time(step + 1, self.sampler.steps);
-        if self.sampler.schedule.sigma(s) < self.sampler.corrector_floor {
-            0
-        } else {
-            self.sampler.corrections
-        }
+        self.sampler.corrections_at(self.times[step as usize + 1])
     }
 
     /// One predictor step, counted from 0.
     pub fn predict<E: Executor>(&self, executor: &mut E, seed: u64, step: u32) -> Result<(), DiffusionError> {
-        let time = |step| self.sampler.grid.time(step, self.sampler.steps);
-        let (t, s) = (time(step), time(step + 1));
-        let time = TimeInputs::<E::Real>::new(&self.sampler.schedule, t);
-        let [ratio, gain] = self.sampler.predictor_scalars(t, s);
-        let inputs: [&[E::Real]; 5] = [&time.features, &time.mu, &time.sigma, &ratio, &gain];
+        self.predict_with(executor, seed, step, None)
+    }
+
+    /// The same, with the noise of an [`Integrator::Ancestral`] step where the source is [`NoiseSource::Given`].
+    pub fn predict_with<E: Executor>(
+        &self,
+        executor: &mut E,
+        seed: u64,
+        step: u32,
+        noise: Option<&[E::Real]>,
+    ) -> Result<(), DiffusionError> {
+        let at = step as usize;
+        let (t, s) = (self.times[at], self.times[at + 1]);
+        let before = at.checked_sub(1).map(|i| self.times[i]);
+        let schedule = &self.sampler.schedule;
+        let (now, then) = (TimeInputs::<E::Real>::new(schedule, t), TimeInputs::<E::Real>::new(schedule, s));
+        let scalars = self.sampler.step_scalars(before, t, s);
+        let scalars: Vec<[E::Real; 1]> = scalars.into_iter().map(|x| [E::Real::from_f64(x)]).collect();
+        let mut inputs: Vec<&[E::Real]> = vec![&now.features, &now.mu, &now.sigma];
+        inputs.extend(scalars.iter().map(<[_; 1]>::as_slice));
+        if self.sampler.integrator == Integrator::Heun {
+            inputs.extend([&then.features[..], &then.mu, &then.sigma]);
+        }
+        inputs.extend(noise);
         Ok(executor.run(self.predict, RunKey { seed, step }, &inputs)?)
     }
 
@@ -258,9 +423,23 @@ impl SamplerRun {
         correction: u32,
         noise: Option<&[E::Real]>,
     ) -> Result<(), DiffusionError> {
-        let s = self.sampler.grid.time(step + 1, self.sampler.steps);
-        let tau = [E::Real::from_f64(self.sampler.tau)];
-        let time = TimeInputs::<E::Real>::new(&self.sampler.schedule, s);
+        self.correct_by(executor, seed, step, correction, self.sampler.tau, noise)
+    }
+
+    /// The same with another τ, for this step alone.
+    ///
+    /// Panics: the sampler has no corrections.
+    pub fn correct_by<E: Executor>(
+        &self,
+        executor: &mut E,
+        seed: u64,
+        step: u32,
+        correction: u32,
+        tau: f64,
+        noise: Option<&[E::Real]>,
+    ) -> Result<(), DiffusionError> {
+        let tau = [E::Real::from_f64(tau)];
+        let time = TimeInputs::<E::Real>::new(&self.sampler.schedule, self.times[step as usize + 1]);
         let inputs: [&[E::Real]; 5] = [&time.features, &time.mu, &time.sigma, &tau, noise.unwrap_or(&[])];
         let inputs = &inputs[..4 + usize::from(noise.is_some())];
         let key = RunKey { seed, step: step * self.sampler.corrections + correction };

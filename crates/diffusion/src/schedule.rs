@@ -90,6 +90,27 @@ impl Schedule {
             Sde::SubSubVp => 1.0 - alpha + self.eta,
         }
     }
+
+    /// The time at which ln σ/μ has a value; 0 or 1 where it lies below or above all of the schedule's.
+    pub fn time_at(&self, log_ratio: f64) -> f64 {
+        let ratio = log_ratio.exp();
+        let alpha = match self.sde {
+            Sde::Vp => ((1.0 + self.eta * self.eta) / (1.0 + ratio * ratio)).sqrt(),
+            // α² + ratio α = 1 + η, by the form of the root that does not cancel.
+            Sde::SubVp => {
+                let total = 1.0 + self.eta;
+                2.0 * total / (ratio + (ratio * ratio + 4.0 * total).sqrt())
+            }
+            Sde::SubSubVp => (1.0 + self.eta) / (1.0 + ratio),
+        };
+        let alpha = alpha.clamp(self.eta, 1.0);
+        let t = match self.alpha {
+            Alpha::Cos => alpha.sqrt().acos() / self.eta.sqrt().acos(),
+            Alpha::Lin => (1.0 - alpha) / (1.0 - self.eta),
+            Alpha::Exp => (alpha.ln() / self.eta.ln()).sqrt(),
+        };
+        t.clamp(0.0, 1.0)
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +134,18 @@ mod tests {
             let times: Vec<f64> = (0..=100).map(|i| f64::from(i) / 100.0).collect();
             assert!(times.windows(2).all(|t| schedule.mu(t[0]) > schedule.mu(t[1])), "{schedule:?}");
             assert!(times.windows(2).all(|t| schedule.sigma(t[0]) < schedule.sigma(t[1])), "{schedule:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_its_level_and_beyond_the_ends_is_an_end() {
+        for schedule in all() {
+            for i in 1..50 {
+                let t = f64::from(i) / 50.0;
+                let level = (schedule.sigma(t) / schedule.mu(t)).ln();
+                assert!((schedule.time_at(level) - t).abs() < 1e-7, "{schedule:?} {t}");
+            }
+            assert_eq!([schedule.time_at(-100.0), schedule.time_at(100.0)], [0.0, 1.0]);
         }
     }
 

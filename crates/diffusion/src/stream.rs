@@ -12,3 +12,5 @@ pub const VALIDATION_NOISE: u32 = 0x4430_0004;
 pub const START: u32 = 0x4430_0005;
 /// The corrector's noise: (correction counted over the whole run, sample, element).
 pub const CORRECTION: u32 = 0x4430_0006;
+/// The noise of ancestral predictor steps: (step, sample, element).
+pub const ANCESTRAL: u32 = 0x4430_0007;

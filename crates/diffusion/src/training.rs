@@ -8,9 +8,10 @@ use sda_graph::{Declaration, Executor, Graph, Handle, Law, NodeId, Program, RunK
 use sda_nn::{AdamW, Average, Network, Parameter, TIME_FEATURES, Weights, time_features};
 use serde::{Deserialize, Serialize};
 
+use crate::denoiser::{Denoiser, LossWeight, TrainingTimes};
 use crate::error::{DiffusionError, check};
 use crate::global::GlobalScore;
-use crate::loss::denoising_loss;
+use crate::loss::{mean, squared_errors};
 use crate::predictor::{NoisePredictor, TimeNodes};
 use crate::schedule::Schedule;
 use crate::stream;
@@ -30,6 +31,12 @@ pub struct Training {
     pub optimiser: AdamW,
     /// The moving average of the weights, where there is one.
     pub average: Option<Average>,
+    /// What the network's output means.
+    pub denoiser: Denoiser,
+    /// The times drawn, in training and in validation.
+    pub times: TrainingTimes,
+    /// What errors count at different noise levels, in training and in validation.
+    pub weight: LossWeight,
 }
 
 /// The loop's step: everything that it draws is a function of (seed, step, row), so that a training that goes on from
@@ -84,8 +91,10 @@ impl<'e, E: Executor> Trainer<'e, E> {
         if let Some(average) = training.average {
             check("training", "average.decay", "in 0 … 1", average.decay, |d| (0.0..1.0).contains(&d))?;
         }
+        training.times.check()?;
         let batch: Vec<usize> = [1].into_iter().chain(window.iter().copied()).collect();
-        GlobalScore::new(network.clone()).check(&batch)?;
+        let score = GlobalScore { denoiser: training.denoiser, ..GlobalScore::new(network.clone()) };
+        score.check(&batch)?;
         let parameters = network.parameters();
         let programs = BTreeMap::new();
         let window = window.to_vec();
@@ -134,7 +143,7 @@ impl<'e, E: Executor> Trainer<'e, E> {
         Ok(arrays)
     }
 
-    /// One step on a batch of windows, with times t ~ U(0, 1) and noise drawn for it. Its loss stays with the executor,
+    /// One step on a batch of windows, with times and noise drawn for it. Its loss stays with the executor,
     /// so that nothing waits for the step's end: [`Trainer::mean_loss`] reads the mean over many.
     ///
     /// Shapes: `windows` [B, L, …], row-major; B may differ from step to step.
@@ -266,7 +275,14 @@ impl<'e, E: Executor> Trainer<'e, E> {
 
     fn times(&self, stream: u32, step: u32, batch: usize) -> Vec<f64> {
         let mut times = vec![0.0; batch];
-        Stream::new(self.seed, stream).fill_uniform(step, 0, 1, &mut times);
+        let stream = Stream::new(self.seed, stream);
+        match self.training.times {
+            TrainingTimes::Uniform => stream.fill_uniform(step, 0, 1, &mut times),
+            TrainingTimes::LogNormal { mean, std } => {
+                stream.fill_normal(step, 0, 1, &mut times);
+                times.iter_mut().for_each(|t| *t = self.training.schedule.time_at(mean + std * *t));
+            }
+        }
         times
     }
 
@@ -292,8 +308,13 @@ impl<'e, E: Executor> Trainer<'e, E> {
         };
         let averaged = kind.task == Task::Validate { averaged: true };
         let weights = if averaged { Weights::Averaged } else { Weights::Trained };
-        let predictor = GlobalScore { network: self.network.clone(), weights };
-        let loss = denoising_loss(&mut g, &predictor, windows, noise, &time, None);
+        let denoiser = self.training.denoiser;
+        let predictor = GlobalScore { network: self.network.clone(), weights, denoiser };
+        let mut errors = squared_errors(&mut g, &predictor, windows, noise, &time);
+        if let Some(weight) = self.training.weight.emit(&mut g, denoiser, &time) {
+            errors = g.mul(errors, weight);
+        }
+        let loss = mean(&mut g, errors);
         let updates = match kind.task {
             Task::Validate { .. } => Vec::new(),
             Task::Train | Task::TrainOnGivenNoise => {

@@ -13,14 +13,14 @@ pub struct Observation {
     pub operator: Operator,
     /// y, in the shape of the operator's result without its axis of samples.
     pub values: ArrayD<f64>,
-    /// σ, in the observation's unit.
+    /// σ, in the observation's unit; 0 is an exact observation, which has no density.
     pub noise_std: f64,
 }
 
 impl Observation {
-    /// Errors: `noise_std` is not positive and finite, or a value is not finite.
+    /// Errors: `noise_std` is negative or not finite, or a value is not finite.
     pub fn new(operator: Operator, values: ArrayD<f64>, noise_std: f64) -> Result<Self, ObserveError> {
-        if !(noise_std > 0.0 && noise_std.is_finite()) {
+        if !(noise_std >= 0.0 && noise_std.is_finite()) {
             return Err(ObserveError::Noise(noise_std));
         }
         let bad = values.indexed_iter().find(|(_, v)| !v.is_finite());
@@ -50,9 +50,12 @@ impl Observation {
     ///
     /// Shapes: `x` [B, L, …], result [B].
     ///
-    /// Errors: as [`Observation::check`].
+    /// Errors: as [`Observation::check`]; an observation without noise.
     pub fn log_likelihood(&self, x: ArrayViewD<'_, f64>) -> Result<Array1<f64>, ObserveError> {
         self.check(x.shape())?;
+        if self.noise_std == 0.0 {
+            return Err(ObserveError::Noise(0.0));
+        }
         let predicted = self.operator.apply(x)?;
         let constant = constant(self.values.len(), self.noise_std);
         let of_sample = |sample: ArrayViewD<'_, f64>| {
@@ -163,10 +166,10 @@ mod tests {
 
     #[test]
     fn refuses_noise_that_is_no_standard_deviation_and_values_that_are_not_finite() {
-        for noise_std in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+        for noise_std in [-0.1, f64::NAN, f64::INFINITY] {
             let error = Observation::new(operator(), wave(&[3, 1], 1.0), noise_std).unwrap_err().to_string();
             assert!(
-                error.starts_with("use an observation: `noise_std` must be positive and finite"),
+                error.starts_with("use an observation: `noise_std` must be finite and not negative"),
                 "{error}"
             );
         }

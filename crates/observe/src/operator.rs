@@ -144,6 +144,25 @@ impl Operator {
         }
     }
 
+    /// The map that the operator applies to every state that it sees, the same for all of them and on each alone; with
+    /// [`Operator::states`] it is the operator. `None` where states meet.
+    pub fn on_each_state(&self) -> Option<Self> {
+        Some(match self {
+            Self::EveryNth(_) => Self::Identity,
+            Self::Compose(operators) => {
+                Self::Compose(operators.iter().map(Self::on_each_state).collect::<Option<_>>()?)
+            }
+            Self::Identity
+            | Self::Components(_)
+            | Self::Coarsen(_)
+            | Self::Subsample(_)
+            | Self::Crop { .. }
+            | Self::Upsample { .. }
+            | Self::Vorticity
+            | Self::Saturate => self.clone(),
+        })
+    }
+
     /// Whether A(a x + b y) = a A(x) + b A(y).
     pub fn is_linear(&self) -> bool {
         match self {

@@ -5,7 +5,7 @@
 use anyhow::Context;
 use sda::data::{ModelFile, Observations};
 use sda::device::Cpu;
-use sda::diffusion::{GlobalScore, Guidance, NoiseSource, Posterior, Sampled, Sampler, TimeGrid};
+use sda::diffusion::{GlobalScore, Guidance, NoiseSource, Posterior, Sampled, Sampler};
 use sda::graph::Executor;
 use sda::nn::{Network, Weights};
 use sda::observe::{Observation, Operator};
@@ -33,19 +33,16 @@ fn main() -> anyhow::Result<()> {
     // Every 8th state of the first component, with noise of 0.05, all in normalised units.
     let seen = Observations::load(&run.join("observations/lo-0.safetensors"))?;
     let operator = Operator::Compose(vec![Operator::EveryNth(8), Operator::Components(vec![0])]);
-    let posterior = Posterior {
-        prior: GlobalScore::new(network).local(order, stride),
-        observation: Observation::new(operator, seen.y.mapv(f64::from), 0.05)?,
-        guidance: Guidance::Sda { gamma: 3e-2, detach: false },
-    };
+    let prior = GlobalScore::new(network).local(order, stride);
+    let observation = Observation::new(operator, seen.y.mapv(f64::from), 0.05)?;
+    let posterior = Posterior::new(prior, observation, Guidance::Sda { gamma: 3e-2, detach: false });
 
     let sampler = Sampler {
         schedule: model.field("training.schedule", &model.header.training["schedule"])?,
         steps: 256,
         corrections: 1,
         tau: 0.25,
-        grid: TimeGrid::Uniform,
-        corrector_floor: 0.0,
+        ..Sampler::default()
     };
     let planned =
         sampler.compile(&mut executor, &posterior, &[SAMPLES, STATES, COMPONENTS], NoiseSource::Drawn)?;

@@ -15,3 +15,4 @@ pub use sda_kernels as kernels;
 pub use sda_nn as nn;
 pub use sda_observe as observe;
 pub use sda_systems as systems;
+pub use sda_verify as verify;

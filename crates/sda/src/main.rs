@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod devices;
+mod verify;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +29,8 @@ enum Command {
     Experiment(Box<ExperimentArguments>),
     /// List what an experiment can run on: the CPU and every GPU, with its limits and what it would use.
     Devices,
+    /// Print the sampler's own error on an exact chain, for every guidance, and whether it is as recorded.
+    Verify(verify::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -72,14 +75,15 @@ const INTERRUPTED: u8 = 130;
 const MISSED: u8 = 4;
 
 fn main() -> ExitCode {
-    let arguments = match Cli::parse().command {
-        Command::Experiment(arguments) => arguments,
+    let ended = match Cli::parse().command {
+        Command::Experiment(arguments) => experiment(*arguments),
+        Command::Verify(arguments) => verify::verify(&arguments),
         Command::Devices => {
             print!("{}", devices::list());
-            return ExitCode::SUCCESS;
+            Ok(true)
         }
     };
-    match experiment(*arguments) {
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(MISSED),
         Err(error) => {

@@ -22,6 +22,7 @@ mod normalisation;
 mod runge_kutta;
 mod simulation;
 mod system;
+mod trajectory_law;
 
 pub use ar1_rotation::Ar1Rotation;
 pub use config::SystemConfig;

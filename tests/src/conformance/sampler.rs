@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, Axis};
 use sda_core::Real;
-use sda_diffusion::{NoisePredictor, NoiseSource, Posterior, Sampler, TimeGrid};
+use sda_diffusion::{NoisePredictor, NoiseSource, Place, Posterior, Sampler};
 use sda_graph::Executor;
 
 use super::guidance::{guidance, observation, prior};
@@ -17,8 +17,7 @@ fn sampler(case: &Case) -> Sampler {
         steps: case.count("steps") as u32,
         corrections,
         tau: if corrections == 0 { 1.0 } else { case.number("tau") },
-        grid: TimeGrid::Uniform,
-        corrector_floor: 0.0,
+        ..Sampler::default()
     }
 }
 
@@ -47,7 +46,7 @@ fn sample<E: Executor>(case: &Case, executor: &mut E, predictor: &dyn NoisePredi
 pub(super) fn check<E: Executor>(case: &Case, executor: &mut E, report: &mut Report<'_>) {
     let prior = prior(case, executor);
     let got = if case.tensors.contains_key("in.y") {
-        let posterior = Posterior { prior, observation: observation(case), guidance: guidance(case) };
+        let posterior = Posterior { place: Place::Composed, ..Posterior::new(prior, observation(case), guidance(case)) };
         sample(case, executor, &posterior)
     } else {
         sample(case, executor, &prior)

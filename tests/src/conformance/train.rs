@@ -26,7 +26,7 @@ pub(super) fn check<E: Executor>(case: &Case, executor: &mut E, report: &mut Rep
     let network = network(&case.config["network"]);
     assert_eq!(case.word("schedule"), "linear per epoch");
     let (epochs, batches) = (case.count("epochs"), case.count("batches_per_epoch"));
-    let training = Training { schedule: schedule(case), optimiser: optimiser(case), average: None };
+    let training = Training { schedule: schedule(case), optimiser: optimiser(case), ..Training::default() };
     let windows = case.tensor("in.x");
     let mut trainer = Trainer::new(executor, network.clone(), &windows.shape()[2..], training, 0).unwrap();
     trainer.begin(&network.from_published(&case.under("param.")).unwrap()).unwrap();

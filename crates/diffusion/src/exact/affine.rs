@@ -82,9 +82,9 @@ pub(super) fn propagate(
     };
     let mut moments = Moments { gain: Array2::zeros((n, p)), covariance: Array2::eye(n) };
     let mut now = guided(1.0);
-    for step in 0..sampler.steps {
-        let time = |step| sampler.grid.time(step, sampler.steps);
-        let (t, s) = (time(step), time(step + 1));
+    let times = sampler.times().unwrap();
+    for step in 0..sampler.steps as usize {
+        let (t, s) = (times[step], times[step + 1]);
         let ratio = schedule.mu(s) / schedule.mu(t);
         let gain = schedule.sigma(s) - ratio * schedule.sigma(t);
         moments.map(&(Array2::<f64>::eye(n) * ratio + &now.of_x * gain), &(&now.of_y * gain));

@@ -12,7 +12,7 @@ use sda_observe::{Observation, Operator};
 use super::affine::{Expectation, Guided, Moments, propagate};
 use super::chain::{ExactPosterior, ExactScore, Seen, composed_noise, covariance, exact_noise};
 use crate::compose::LocalScore;
-use crate::guidance::{Guidance, Posterior};
+use crate::guidance::{Guidance, Place, Posterior};
 use crate::interpret::evaluate;
 use crate::predictor::{NoisePredictor, TimeNodes};
 use crate::sampler::{NoiseSource, Sampled, Sampler};
@@ -31,7 +31,8 @@ fn posterior<P>(prior: P, seen: Seen, y: &Array1<f64>, detach: bool) -> Posterio
     let operator = Operator::Compose(vec![Operator::EveryNth(seen.every), Operator::Components(vec![0])]);
     let values = y.clone().insert_axis(Axis(1)).into_dyn();
     let observation = Observation::new(operator, values, seen.noise_std).unwrap();
-    Posterior { prior, observation, guidance: Guidance::Sda { gamma: GAMMA, detach } }
+    let guidance = Guidance::Sda { gamma: GAMMA, detach };
+    Posterior { place: Place::Composed, ..Posterior::new(prior, observation, guidance) }
 }
 
 /// The graph's estimate of random states, at one time of the default schedule.
@@ -45,7 +46,7 @@ fn emitted(predictor: &dyn NoisePredictor, x: &ArrayD<f64>, t: f64) -> ArrayD<f6
         sigma: g.scalar(schedule.sigma(t)),
     };
     let noise = predictor.emit(&mut g, node, &time);
-    evaluate(g, &predictor.conditions(), &[noise]).remove(0)
+    evaluate(g, &predictor.conditions(x.shape()), &[noise]).remove(0)
 }
 
 fn assert_affine(got: &ArrayD<f64>, guided: &Guided, x: &ArrayD<f64>, y: &Array1<f64>) {
@@ -104,12 +105,10 @@ const SEEN: Seen = Seen { every: 4, noise_std: 0.1 };
 
 fn sampler(corrections: u32) -> Sampler {
     Sampler {
-        schedule: Schedule::default(),
         steps: 32,
         corrections,
-        tau: 0.25,
         grid: TimeGrid::Squared,
-        corrector_floor: 0.0,
+        ..Sampler::default()
     }
 }
 

@@ -3,8 +3,6 @@
 use super::affine::{Expectation, propagate, scores};
 use super::chain::{ExactPosterior, Seen, composed_noise, covariance, exact_noise};
 use crate::sampler::Sampler;
-use crate::schedule::Schedule;
-use crate::time_grid::TimeGrid;
 
 const LENGTH: usize = 65;
 const LO: Seen = Seen { every: 8, noise_std: 0.05 };
@@ -12,12 +10,9 @@ const HI: Seen = Seen { every: 1, noise_std: 0.25 };
 
 fn sampler(corrections: u32) -> Sampler {
     Sampler {
-        schedule: Schedule::default(),
         steps: 128,
         corrections,
-        tau: 0.25,
-        grid: TimeGrid::Uniform,
-        corrector_floor: 0.0,
+        ..Sampler::default()
     }
 }
 

@@ -3,12 +3,12 @@
 use sda_graph::{Graph, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::predictor::TimeNodes;
+use super::problem::Problem;
 
 /// Over what the norm of the misfit is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DpsNorm {
-    /// Each sample's own.
+    /// Each sample's own; with windowed guidance, each window's.
     #[default]
     Sample,
     /// The whole batch, as in the published code: samples then depend on each other.
@@ -18,14 +18,13 @@ pub enum DpsNorm {
 /// Least norm divided by: a perfect fit has a gradient of 0, not 0/0.
 const LEAST_NORM: f64 = 1e-30;
 
-/// σ s as a cotangent of A(x̂), to be pulled back to x(t).
+/// The posterior's noise estimate.
 ///
 ///   s = −ζ ∇‖y − A(x̂)‖² / ‖y − A(x̂)‖
 ///
-/// Shapes: `residual` y − A(x̂) [N, P], result the same.
 /// Source: Chung et al. 2022, arXiv 2209.14687.
-pub(super) fn pull(g: &mut Graph, residual: NodeId, zeta: f64, norm: DpsNorm, time: &TimeNodes) -> NodeId {
-    let squared = g.square(residual);
+pub(super) fn emit(g: &mut Graph, problem: &Problem<'_>, zeta: f64, norm: DpsNorm) -> NodeId {
+    let squared = g.square(problem.residual);
     let misfit = match norm {
         DpsNorm::Sample => g.sum(squared, &[1]),
         DpsNorm::Batch => g.sum_all(squared),
@@ -33,7 +32,9 @@ pub(super) fn pull(g: &mut Graph, residual: NodeId, zeta: f64, norm: DpsNorm, ti
     let length = g.sqrt(misfit);
     let least = g.scalar(LEAST_NORM);
     let length = g.max(length, least);
-    let step = g.scale(time.sigma, 2.0 * zeta);
+    let step = g.scale(problem.time.sigma, 2.0 * zeta);
     let scale = g.div(step, length);
-    g.mul(residual, scale)
+    let pull = g.mul(problem.residual, scale);
+    let step = problem.pull_back(g, pull);
+    problem.posterior(g, step)
 }

@@ -1,20 +1,28 @@
 //! From the prior's score to the posterior's: one paper per file.
 
+mod conjugate;
 mod dps;
+mod jfps;
+mod mmps;
+mod pigdm;
+mod problem;
 mod sda;
+mod tmpd;
 
 pub use dps::DpsNorm;
+pub use jfps::PriorCovariance;
 
-use ndarray::{ArrayD, Axis};
-use sda_graph::{Declaration, Graph, NodeId};
+use ndarray::{Array1, ArrayD, Axis};
+use sda_graph::{Declaration, Graph, NodeId, Op};
 use sda_observe::Observation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DiffusionError, check};
-use crate::predictor::{NoisePredictor, TimeNodes, flat};
+use crate::predictor::{Estimate, NoisePredictor, TimeNodes, WindowRows, flat};
+use problem::Problem;
 
 /// How the likelihood of noisy trajectories is approximated.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Guidance {
     /// A Gaussian whose variance grows with the diffusion's noise.
@@ -26,6 +34,16 @@ pub enum Guidance {
         #[serde(default)]
         detach: bool,
     },
+    /// The same with a γ for each observed variable, the last axis of the observation.
+    SdaPerVariable {
+        /// γ of each.
+        gamma: Vec<f64>,
+    },
+    /// The same with a γ for each mode of the observations' course over the observed states; composed only.
+    SdaSpectral {
+        /// γ of each cosine mode, from the mean on: as many as there are observed states.
+        gamma: Vec<f64>,
+    },
     /// A step of a length of its own along the gradient of the misfit.
     Dps {
         /// ζ.
@@ -35,6 +53,55 @@ pub enum Guidance {
         #[serde(default)]
         norm: DpsNorm,
     },
+    /// The denoised covariance of standard normal data.
+    Pigdm {
+        /// Conjugate-gradient iterations on A Aᵀ; they cost no network evaluation.
+        #[serde(default = "one")]
+        iterations: usize,
+    },
+    /// The diagonal of the denoised covariance by Tweedie's second formula.
+    Tmpd,
+    /// The denoised covariance by Tweedie's second formula.
+    Mmps {
+        /// Conjugate-gradient iterations, each a vector–Jacobian product of the network.
+        #[serde(default = "two")]
+        iterations: usize,
+    },
+    /// The denoised covariance of Gaussian data whose covariance is estimated beforehand.
+    Jfps {
+        /// What form the data's covariance is given.
+        covariance: CovarianceForm,
+        /// Conjugate-gradient iterations; they cost no network evaluation.
+        #[serde(default = "eight")]
+        iterations: usize,
+    },
+}
+
+/// What of the data's covariance is estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum CovarianceForm {
+    /// The variances.
+    Diagonal,
+    /// Covariances of two states, a function of the lag between them.
+    Stationary,
+    /// The leading modes, and the mean variance of the others.
+    LowRank {
+        /// Modes kept.
+        modes: usize,
+    },
+}
+
+/// Where a likelihood is formed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// In windows where the prior is made of windows and the operator acts on single states, else composed.
+    #[default]
+    Auto,
+    /// On the trajectory put together, differentiated through all of the prior: the published way.
+    Composed,
+    /// Inside each window with the observations that fall in it, before they are put together.
+    Windowed,
 }
 
 fn default_gamma() -> f64 {
@@ -45,99 +112,341 @@ fn default_zeta() -> f64 {
     1.0
 }
 
+fn one() -> usize {
+    1
+}
+
+fn two() -> usize {
+    2
+}
+
+fn eight() -> usize {
+    8
+}
+
 impl Guidance {
-    /// Errors: γ or ζ is negative or not finite.
+    /// Errors: a parameter out of its range.
     pub fn check(&self) -> Result<(), DiffusionError> {
         let accept = |x: f64| x >= 0.0 && x.is_finite();
-        match *self {
-            Self::Sda { gamma, .. } => {
-                check("SDA guidance", "gamma", "finite and not negative", gamma, accept)
+        let expected = "finite and not negative";
+        let count = |what, n: usize| check(what, "iterations", "at least 1", n, |n| n > 0);
+        match self {
+            Self::Sda { gamma, .. } => check("SDA guidance", "gamma", expected, *gamma, accept),
+            Self::SdaPerVariable { gamma } | Self::SdaSpectral { gamma } => {
+                gamma.iter().try_for_each(|&gamma| check("SDA guidance", "gamma", expected, gamma, accept))
             }
-            Self::Dps { zeta, .. } => check("DPS guidance", "zeta", "finite and not negative", zeta, accept),
+            Self::Dps { zeta, .. } => check("DPS guidance", "zeta", expected, *zeta, accept),
+            Self::Pigdm { iterations } => count("ΠGDM guidance", *iterations),
+            Self::Tmpd => Ok(()),
+            Self::Mmps { iterations } => count("MMPS guidance", *iterations),
+            Self::Jfps { iterations, covariance } => {
+                count("JFPS guidance", *iterations)?;
+                let modes = if let CovarianceForm::LowRank { modes } = covariance { *modes } else { 1 };
+                check("JFPS guidance", "modes", "at least 1", modes, |n| n > 0)
+            }
         }
+    }
+
+    /// Vector–Jacobian products of the network in one estimate.
+    pub fn products(&self) -> usize {
+        match self {
+            Self::Sda { detach: true, .. } | Self::Jfps { .. } => 0,
+            Self::Sda { .. }
+            | Self::SdaPerVariable { .. }
+            | Self::SdaSpectral { .. }
+            | Self::Dps { .. }
+            | Self::Pigdm { .. } => 1,
+            Self::Tmpd => 2,
+            Self::Mmps { iterations } => *iterations,
+        }
+    }
+
+    /// Whether the network's Jacobian meets all states, or those alone that are observed.
+    fn needs_all_states(&self) -> bool {
+        matches!(self, Self::Mmps { .. } | Self::Tmpd)
     }
 }
 
 /// The state that holds what was observed.
 pub const OBSERVATION: &str = "observation";
 
-/// The posterior's noise estimate ε − σ s, s = ∇ log p(y | x(t)), differentiated through all of the prior.
+/// The posterior's noise estimate ε − σ s, s = ∇ log p(y | x(t)).
 ///
 /// It is a predictor itself, so that whatever samples a prior samples a posterior. What was observed is the state
 /// [`OBSERVATION`]: another observation by the same operator and noise needs no other program.
 ///
-/// Shapes: `x` [N, L, …]; the observation is the same for all N.
+/// Shapes: `x` [N, L, …].
 #[derive(Clone, Debug)]
 pub struct Posterior<P> {
     /// Predicts the noise in trajectories.
     pub prior: P,
     /// What was seen, how, and how well.
     pub observation: Observation,
+    /// What was seen of each sample, [N, …], where not all see the same.
+    pub each: Option<ArrayD<f64>>,
     /// The approximation of the likelihood.
     pub guidance: Guidance,
+    /// Where it is formed.
+    pub place: Place,
+    /// The data's covariance, for [`Guidance::Jfps`]: of a window, or of the trajectory where the guidance is composed.
+    pub covariance: Option<PriorCovariance>,
 }
 
 impl<P: NoisePredictor> NoisePredictor for Posterior<P> {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
-        let through_network = !matches!(self.guidance, Guidance::Sda { detach: true, .. });
-        let noise = if through_network {
-            let states = self.observation.operator.states(g.shape(x)[1]);
-            self.prior.emit_differentiable_at(g, x, time, &states)
-        } else {
-            self.prior.emit(g, x, time)
+        // A reshape of a reshape is one: what is emitted might read what `x` was made of and pass `x` by, and have no
+        // derivative by it.
+        let x = if g.node(x).op == Op::Reshape { g.rows(x) } else { x };
+        let length = g.shape(x)[1];
+        let shape = self.observed_shape(g.shape(x)[0]);
+        let observed = g.state(Declaration::rows(OBSERVATION, &shape));
+        let states = self.observation.operator.states(length);
+        if self.is_windowed(length) {
+            let guide = |g: &mut Graph, x, estimate, time: &TimeNodes, rows: &WindowRows| {
+                self.in_windows(g, observed, x, estimate, time, rows, &states)
+            };
+            return self.prior.guided(g, x, time, &states, &guide);
+        }
+        let estimate = match &self.guidance {
+            Guidance::Sda { detach: true, .. } => {
+                let noise = self.prior.emit(g, x, time);
+                let noise = g.detach(noise);
+                Estimate::of_noise(g, x, noise, time)
+            }
+            guidance if guidance.needs_all_states() => self.prior.estimate(g, x, time),
+            _ => self.prior.estimate_at(g, x, time, &states),
         };
-        let estimate = if through_network { noise } else { g.detach(noise) };
-        let denoised = denoise(g, x, estimate, time);
-        let predicted = self.observation.operator.emit(g, denoised);
-        let observed = g.state(Declaration::shared(OBSERVATION, self.values().shape()));
-        let residual = {
-            let observed = flat(g, observed);
-            let predicted = flat(g, predicted);
-            g.sub(observed, predicted)
-        };
-        let pull = match self.guidance {
-            Guidance::Sda { gamma, .. } => sda::pull(g, residual, self.observation.noise_std, gamma, time),
-            Guidance::Dps { zeta, norm } => dps::pull(g, residual, zeta, norm, time),
-        };
-        let shape = g.shape(predicted).to_vec();
-        let pull = g.reshape(pull, &shape);
-        let score = g.vjp(&[(predicted, pull)], &[x])[0];
-        let (noise, score) = (flat(g, noise), flat(g, score));
-        let posterior = g.sub(noise, score);
-        let shape = g.shape(x).to_vec();
-        g.reshape(posterior, &shape)
+        let predicted = self.observation.operator.emit(g, estimate.denoised);
+        let residual = residual(g, observed, predicted);
+        let noise_std = self.observation.noise_std;
+        let is_composed = self.prior.windows(length).is_some_and(|w| w.count() > 1);
+        self.emit_for(g, &Problem { time, x, estimate, predicted, residual, noise_std, is_composed })
     }
 
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
         self.guidance.check()?;
         self.prior.check(shape)?;
-        Ok(self.observation.check(shape)?)
+        self.observation.check(shape)?;
+        self.check_place(shape[1])?;
+        self.check_guidance(shape)
     }
 
-    fn conditions(&self) -> Vec<(String, ArrayD<f64>)> {
-        let mut conditions = self.prior.conditions();
-        conditions.push((OBSERVATION.into(), self.values()));
+    fn conditions(&self, shape: &[usize]) -> Vec<(String, ArrayD<f64>)> {
+        let mut conditions = self.prior.conditions(shape);
+        let values = &self.observation.values;
+        let all = self.observed_shape(shape[0]);
+        let each = self.each.clone().or_else(|| values.broadcast(all).map(|all| all.to_owned()));
+        conditions.extend(each.map(|each| (OBSERVATION.into(), each)));
         conditions
     }
 }
 
 impl<P> Posterior<P> {
-    /// What was observed with a leading axis of 1, for all samples.
-    fn values(&self) -> ArrayD<f64> {
-        self.observation.values.clone().insert_axis(Axis(0))
+    /// Guided where [`Place::Auto`] says, seeing the same of every sample.
+    pub fn new(prior: P, observation: Observation, guidance: Guidance) -> Self {
+        Self { prior, observation, each: None, guidance, place: Place::Auto, covariance: None }
     }
 }
 
-/// The denoised mean by Tweedie's formula, x̂ = (x − σ ε)/μ.
-///
-/// Shapes: `x`, `noise` [N, …], result the same.
-pub fn denoise(g: &mut Graph, x: NodeId, noise: NodeId, time: &TimeNodes) -> NodeId {
-    let shape = g.shape(x).to_vec();
-    let (x, noise) = (flat(g, x), flat(g, noise));
-    let noise = g.mul(noise, time.sigma);
-    let scaled = g.sub(x, noise);
-    let denoised = g.div(scaled, time.mu);
-    g.reshape(denoised, &shape)
+impl<P: NoisePredictor> Posterior<P> {
+    /// [N, …], the observation of each sample.
+    fn observed_shape(&self, samples: usize) -> Vec<usize> {
+        [samples].into_iter().chain(self.observation.values.shape().iter().copied()).collect()
+    }
+
+    /// Whether the likelihood is formed inside windows of trajectories of `length` states.
+    pub fn is_windowed(&self, length: usize) -> bool {
+        match self.place {
+            Place::Composed => false,
+            Place::Windowed => true,
+            Place::Auto => {
+                self.prior.windows(length).is_some()
+                    && self.observation.operator.on_each_state().is_some()
+                    && !matches!(self.guidance, Guidance::SdaSpectral { .. })
+            }
+        }
+    }
+
+    /// States of which a guidance takes the covariance.
+    pub fn covariance_states(&self, length: usize) -> usize {
+        match self.prior.windows(length) {
+            Some(windows) if self.is_windowed(length) => windows.width(),
+            _ => length,
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the observation and its states are the caller's captures")]
+    fn in_windows(
+        &self,
+        g: &mut Graph,
+        observed: NodeId,
+        x: NodeId,
+        estimate: Estimate,
+        time: &TimeNodes,
+        rows: &WindowRows,
+        states: &[usize],
+    ) -> NodeId {
+        let estimate = match self.guidance {
+            Guidance::Sda { detach: true, .. } => {
+                let noise = g.detach(estimate.noise);
+                Estimate::of_noise(g, x, noise, time)
+            }
+            _ => estimate,
+        };
+        let operator = self.observation.operator.on_each_state().expect("windowed: checked");
+        let predicted = operator.emit(g, estimate.denoised);
+        let places = Places::new(rows, states);
+        let [predicted, observed] = places.observed(g, predicted, observed);
+        let residual = residual(g, observed, predicted);
+        let noise_std = self.observation.noise_std;
+        let problem = Problem { time, x, estimate, predicted, residual, noise_std, is_composed: false };
+        self.emit_for(g, &problem)
+    }
+
+    fn emit_for(&self, g: &mut Graph, problem: &Problem<'_>) -> NodeId {
+        match &self.guidance {
+            Guidance::Sda { gamma, .. } => sda::emit(g, problem, &ArrayD::from_elem(vec![1, 1], *gamma)),
+            Guidance::SdaPerVariable { gamma } => {
+                let observed = g.shape(problem.residual)[1];
+                let tiled = (0..observed).map(|p| gamma[p % gamma.len()]).collect::<Array1<f64>>();
+                sda::emit(g, problem, &tiled.insert_axis(Axis(0)).into_dyn())
+            }
+            Guidance::SdaSpectral { gamma } => sda::emit_spectral(g, problem, gamma),
+            Guidance::Dps { zeta, norm } => dps::emit(g, problem, *zeta, *norm),
+            Guidance::Pigdm { iterations } => pigdm::emit(g, problem, *iterations),
+            Guidance::Tmpd => tmpd::emit(g, problem),
+            Guidance::Mmps { iterations } => mmps::emit(g, problem, *iterations),
+            Guidance::Jfps { iterations, .. } => {
+                let covariance = self.covariance.as_ref().expect("JFPS guidance: checked");
+                jfps::emit(g, problem, covariance, *iterations)
+            }
+        }
+    }
+
+    fn check_place(&self, length: usize) -> Result<(), DiffusionError> {
+        let refuse = |reason: &'static str| Err(DiffusionError::Guidance { reason: reason.into() });
+        match (self.place, &self.guidance) {
+            (Place::Windowed, Guidance::SdaSpectral { .. }) => refuse(
+                "spectral SDA guidance sees all observed states at once; choose `place: Composed`, or a γ per variable",
+            ),
+            (Place::Windowed, _) if self.observation.operator.on_each_state().is_none() => refuse(
+                "the operator ties states together, which windows see one by one; choose `place: Composed`",
+            ),
+            _ => {
+                let _ = length;
+                Ok(())
+            }
+        }
+    }
+
+    fn check_guidance(&self, shape: &[usize]) -> Result<(), DiffusionError> {
+        let refuse = |reason: String| Err(DiffusionError::Guidance { reason });
+        let values = self.observation.values.shape();
+        if let Some(each) = &self.each {
+            let expected = self.observed_shape(shape[0]);
+            if each.shape() != expected {
+                let found = each.shape();
+                return refuse(format!("observations of each sample have shape {found:?}, and {expected:?} belong"));
+            }
+        }
+        let is_noiseless = self.observation.noise_std == 0.0;
+        match &self.guidance {
+            Guidance::Sda { gamma, .. } if *gamma == 0.0 && is_noiseless => refuse(
+                "SDA guidance with γ = 0 divides by the observation's noise, which is 0; choose γ > 0, or MMPS".into(),
+            ),
+            Guidance::SdaPerVariable { gamma } | Guidance::SdaSpectral { gamma }
+                if is_noiseless && gamma.contains(&0.0) =>
+            {
+                refuse("SDA guidance with a γ of 0 divides by the observation's noise, which is 0; choose γ > 0, or MMPS".into())
+            }
+            Guidance::SdaPerVariable { gamma } => {
+                let variables = values.last().copied().unwrap_or(1);
+                if gamma.len() == variables {
+                    return Ok(());
+                }
+                refuse(format!("SDA guidance has {} γ for {variables} observed variables; give one of each", gamma.len()))
+            }
+            Guidance::SdaSpectral { gamma } => {
+                let states = self.observation.operator.states(shape[1]).len();
+                if gamma.len() == states && values.first() == Some(&states) {
+                    return Ok(());
+                }
+                refuse(format!(
+                    "spectral SDA guidance has {} γ, and there are {states} observed states; give one of each cosine mode",
+                    gamma.len()
+                ))
+            }
+            Guidance::Jfps { .. } => self.check_covariance(shape),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_covariance(&self, shape: &[usize]) -> Result<(), DiffusionError> {
+        let refuse = |reason: String| Err(DiffusionError::Guidance { reason });
+        let states = self.covariance_states(shape[1]);
+        let numbers = states * shape[2..].iter().product::<usize>();
+        let Some(covariance) = &self.covariance else {
+            return refuse(format!("JFPS guidance needs the data's covariance over {states} states; estimate it first"));
+        };
+        let found = match &covariance.modes {
+            None => covariance.variances.len(),
+            Some((basis, _)) => basis.nrows(),
+        };
+        if found == numbers {
+            return Ok(());
+        }
+        refuse(format!("the data's covariance has {found} rows, and the {states} states have {numbers} numbers"))
+    }
+}
+
+/// y − A(x̂), [N, P].
+fn residual(g: &mut Graph, observed: NodeId, predicted: NodeId) -> NodeId {
+    let observed = flat(g, observed);
+    let predicted = flat(g, predicted);
+    g.sub(observed, predicted)
+}
+
+/// Which observed state stands where in some windows.
+struct Places<'a> {
+    rows: &'a WindowRows,
+    /// For every state of every window, its position among the observed states.
+    observed: Vec<Option<usize>>,
+}
+
+impl<'a> Places<'a> {
+    fn new(rows: &'a WindowRows, states: &[usize]) -> Self {
+        let of_window = |start: &usize| (*start..start + rows.width).map(|i| states.binary_search(&i).ok());
+        Self { rows, observed: rows.starts.iter().flat_map(of_window).collect() }
+    }
+
+    /// Predictions and observations of the windows, 0 where nothing was observed.
+    ///
+    /// Shapes: `predicted` [N · Q, W, …], `observed` [N, S, …], results as `predicted`.
+    fn observed(&self, g: &mut Graph, predicted: NodeId, observed: NodeId) -> [NodeId; 2] {
+        let shape = g.shape(predicted).to_vec();
+        let places: Vec<usize> = self.observed.iter().map(|place| place.unwrap_or(0)).collect();
+        let unfolded = g.gather(observed, 1, &places);
+        let unfolded = g.reshape(unfolded, &shape);
+        let unfolded = g.rows(unfolded);
+        if self.observed.iter().all(Option::is_some) {
+            return [predicted, unfolded];
+        }
+        let mask = self.mask(g, &shape);
+        [predicted, unfolded].map(|values| g.mul(values, mask))
+    }
+
+    /// 1 where a state was observed, else 0.
+    fn mask(&self, g: &mut Graph, shape: &[usize]) -> NodeId {
+        let (windows, width) = (self.rows.starts.len(), self.rows.width);
+        let numbers: usize = shape[2..].iter().product();
+        let values = ArrayD::from_shape_fn(vec![1, windows * width, numbers], |i| {
+            f64::from(u8::from(self.observed[i[1]].is_some()))
+        });
+        let mask = g.constant(values);
+        let mask = g.broadcast(mask, &[shape[0] / windows, windows * width, numbers]);
+        let mask = g.reshape(mask, shape);
+        g.rows(mask)
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ impl NoisePredictor for Unit {
     }
 }
 
+const SHAPE: [usize; 3] = [3, 4, 2];
 const MU: f64 = 0.6;
 const SIGMA: f64 = 0.8;
 
@@ -34,7 +35,7 @@ fn observation(values: [f64; 2]) -> Observation {
 }
 
 fn posterior(guidance: Guidance, y: [f64; 2]) -> Posterior<Unit> {
-    Posterior { prior: Unit, observation: observation(y), guidance }
+    Posterior::new(Unit, observation(y), guidance)
 }
 
 fn estimate(posterior: &Posterior<Unit>, times_of_samples: bool) -> ArrayD<f64> {
@@ -45,7 +46,7 @@ fn estimate(posterior: &Posterior<Unit>, times_of_samples: bool) -> ArrayD<f64> 
     };
     let (mu, sigma) = (number(MU), number(SIGMA));
     let node = posterior.emit(&mut g, x, &TimeNodes { features: mu, mu, sigma });
-    evaluate(g, &posterior.conditions(), &[node]).remove(0)
+    evaluate(g, &posterior.conditions(&SHAPE), &[node]).remove(0)
 }
 
 /// ε of the prior, and y − A(x̂) of a sample, on the host: with MU² + SIGMA² = 1, x̂ = μ x and ε = σ x.
@@ -56,7 +57,7 @@ fn residual(n: usize, y: [f64; 2]) -> [f64; 2] {
 #[track_caller]
 fn assert_estimate(guidance: Guidance, y: [f64; 2], score: impl Fn(usize, usize) -> f64) {
     for times_of_samples in [false, true] {
-        let got = estimate(&posterior(guidance, y), times_of_samples);
+        let got = estimate(&posterior(guidance.clone(), y), times_of_samples);
         for n in 0..3 {
             for i in 0..4 {
                 for c in 0..2 {
@@ -99,14 +100,14 @@ fn a_perfect_fit_pulls_nowhere() {
     let [mu, sigma] = [MU, SIGMA].map(|value| g.scalar(value));
     let dps = posterior(Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample }, [0.0, 0.0]);
     let node = dps.emit(&mut g, x, &TimeNodes { features: mu, mu, sigma });
-    let got = evaluate(g, &dps.conditions(), &[node]).remove(0);
+    let got = evaluate(g, &dps.conditions(&SHAPE), &[node]).remove(0);
     assert!(got.iter().all(|&x| x == 0.0), "{got}");
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
     let sda = Guidance::Sda { gamma: 0.01, detach: false };
-    assert!(posterior(sda, Y).check(&[3, 4, 2]).is_ok());
+    assert!(posterior(sda.clone(), Y).check(&[3, 4, 2]).is_ok());
     let other = posterior(sda, Y).check(&[3, 6, 2]).unwrap_err();
     assert!(matches!(other, DiffusionError::Observe(_)), "{other}");
     for bad in [-0.1, f64::NAN, f64::INFINITY] {

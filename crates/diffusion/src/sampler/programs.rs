@@ -3,17 +3,22 @@
 use sda_graph::{Declaration, Graph, Law, NodeId, Program};
 use sda_nn::TIME_FEATURES;
 
-use super::{FINITE_STEPS, NoiseSource, SAMPLE};
-use crate::predictor::{NoisePredictor, TimeNodes, flat};
+use super::{FINITE_STEPS, Integrator, LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampler};
+use crate::predictor::{Estimate, NoisePredictor, TimeNodes, flat};
 use crate::stream;
 
 /// Declares the inputs of one time for all samples.
-fn declare_time(g: &mut Graph) -> TimeNodes {
+fn declare_time(g: &mut Graph, suffix: &str) -> TimeNodes {
+    let mut input = |name: &str, shape: &[usize]| g.input(Declaration::shared(format!("{name}{suffix}"), shape));
     TimeNodes {
-        features: g.input(Declaration::shared("features", &[1, TIME_FEATURES])),
-        mu: g.input(Declaration::shared("mu", &[])),
-        sigma: g.input(Declaration::shared("sigma", &[])),
+        features: input("features", &[1, TIME_FEATURES]),
+        mu: input("mu", &[]),
+        sigma: input("sigma", &[]),
     }
+}
+
+fn declare_scalar(g: &mut Graph, name: &str) -> NodeId {
+    g.input(Declaration::shared(name, &[]))
 }
 
 fn declare_samples(g: &mut Graph, shape: &[usize]) -> [NodeId; 2] {
@@ -21,54 +26,125 @@ fn declare_samples(g: &mut Graph, shape: &[usize]) -> [NodeId; 2] {
     [sample, g.state(Declaration::rows(FINITE_STEPS, &[shape[0], 1]))]
 }
 
+fn declare_noise(g: &mut Graph, shape: &[usize], source: NoiseSource, stream: u32) -> NodeId {
+    let noise = match source {
+        NoiseSource::Drawn => g.noise(shape, stream, Law::Normal),
+        NoiseSource::Given => g.input(Declaration::rows("noise", shape)),
+    };
+    flat(g, noise)
+}
+
 /// x ~ N(0, I).
-pub(super) fn start_program(shape: &[usize]) -> Program {
+pub(super) fn start_program(integrator: Integrator, shape: &[usize]) -> Program {
     let mut g = Graph::new();
     declare_samples(&mut g, shape);
     let noise = g.noise(shape, stream::START, Law::Normal);
     let zero = g.scalar(0.0);
     let none = g.broadcast(zero, &[shape[0], 1]);
-    Program::new(g).update(SAMPLE, noise).update(FINITE_STEPS, none)
+    let previous = integrator.looks_back().then(|| {
+        g.state(Declaration::rows(PREVIOUS, shape));
+        g.broadcast(zero, shape)
+    });
+    let program = Program::new(g).update(SAMPLE, noise).update(FINITE_STEPS, none);
+    previous.into_iter().fold(program, |program, node| program.update(PREVIOUS, node))
 }
 
-/// x ← r x + (σ(s) − r σ(t)) ε(x, t); inputs: features, μ, σ of t, r, σ(s) − r σ(t).
-pub(super) fn predictor_program(predictor: &dyn NoisePredictor, shape: &[usize]) -> Program {
-    let mut g = Graph::new();
-    let time = declare_time(&mut g);
-    let ratio = g.input(Declaration::shared("ratio", &[]));
-    let gain = g.input(Declaration::shared("gain", &[]));
-    let [x, steps] = declare_samples(&mut g, shape);
-    let noise = predictor.emit(&mut g, x, &time);
-    let (x, noise) = (flat(&mut g, x), flat(&mut g, noise));
-    let (kept, added) = (g.mul(x, ratio), g.mul(noise, gain));
-    let moved = g.add(kept, added);
-    let squared = g.square(moved);
-    let size = g.sum(squared, &[1]);
-    let finite = g.finite(size);
-    let steps = g.add(steps, finite);
-    let moved = g.reshape(moved, shape);
-    Program::new(g).update(SAMPLE, moved).update(FINITE_STEPS, steps)
-}
-
-/// x ← x − (δ ε + √(2δ) z) σ; inputs: features, μ, σ of s, τ, and z where it is given.
-pub(super) fn corrector_program(
+/// One step of the integrator; inputs: features, μ, σ of t, the numbers of `Sampler::step_scalars`, for Heun features,
+/// μ, σ of s, and z where it is given.
+pub(super) fn predictor_program(
+    integrator: Integrator,
     predictor: &dyn NoisePredictor,
     shape: &[usize],
     source: NoiseSource,
 ) -> Program {
     let mut g = Graph::new();
-    let time = declare_time(&mut g);
-    let tau = g.input(Declaration::shared("tau", &[]));
-    let z = match source {
-        NoiseSource::Drawn => g.noise(shape, stream::CORRECTION, Law::Normal),
-        NoiseSource::Given => g.input(Declaration::rows("noise", shape)),
+    let time = declare_time(&mut g, "");
+    let ratio = declare_scalar(&mut g, "ratio");
+    let gain = declare_scalar(&mut g, "gain");
+    let [x, steps] = declare_samples(&mut g, shape);
+    let mut previous = None;
+    let noise = match integrator {
+        Integrator::Dpm2m => None,
+        _ => Some(predictor.emit(&mut g, x, &time)),
     };
+    let step = |g: &mut Graph, x: NodeId, noise: NodeId| {
+        let (x, noise) = (flat(g, x), flat(g, noise));
+        let (kept, added) = (g.mul(x, ratio), g.mul(noise, gain));
+        g.add(kept, added)
+    };
+    let moved = match (integrator, noise) {
+        (Integrator::Ancestral { .. }, Some(noise)) => {
+            let kick = declare_scalar(&mut g, "kick");
+            let z = declare_noise(&mut g, shape, source, stream::ANCESTRAL);
+            let moved = step(&mut g, x, noise);
+            let kicked = g.mul(z, kick);
+            g.add(moved, kicked)
+        }
+        (Integrator::Heun, Some(noise)) => {
+            let then = declare_time(&mut g, " of s");
+            let trial = step(&mut g, x, noise);
+            let trial = g.reshape(trial, shape);
+            let after = predictor.emit(&mut g, trial, &then);
+            let sum = g.add(noise, after);
+            let mean = g.scale(sum, 0.5);
+            step(&mut g, x, mean)
+        }
+        (_, Some(noise)) => step(&mut g, x, noise),
+        (_, None) => {
+            let back = declare_scalar(&mut g, "back");
+            let before = g.state(Declaration::rows(PREVIOUS, shape));
+            let noise = predictor.emit(&mut g, x, &time);
+            let now = Estimate::of_noise(&mut g, x, noise, &time).denoised;
+            let change = g.sub(now, before);
+            let change = flat(&mut g, change);
+            let ahead = g.mul(change, back);
+            let denoised = flat(&mut g, now);
+            let denoised = g.add(denoised, ahead);
+            previous = Some(now);
+            step(&mut g, x, denoised)
+        }
+    };
+    let squared = g.square(moved);
+    let size = g.sum(squared, &[1]);
+    let finite = g.finite(size);
+    let steps = g.add(steps, finite);
+    let moved = g.reshape(moved, shape);
+    let program = Program::new(g).update(SAMPLE, moved).update(FINITE_STEPS, steps);
+    previous.into_iter().fold(program, |program, node| program.update(PREVIOUS, node))
+}
+
+/// x ← x − (δ ε + √(2δ) z) σ; inputs: features, μ, σ of s, τ, and z where it is given.
+pub(super) fn corrector_program(
+    sampler: &Sampler,
+    predictor: &dyn NoisePredictor,
+    shape: &[usize],
+    source: NoiseSource,
+) -> Program {
+    let mut g = Graph::new();
+    let time = declare_time(&mut g, "");
+    let tau = declare_scalar(&mut g, "tau");
+    let z = declare_noise(&mut g, shape, source, stream::CORRECTION);
     let x = g.state(Declaration::rows(SAMPLE, shape));
     let noise = predictor.emit(&mut g, x, &time);
-    let (x, noise, z) = (flat(&mut g, x), flat(&mut g, noise), flat(&mut g, z));
-    let squared = g.square(noise);
-    let mean = g.mean(squared, &[1]);
-    let delta = g.div(tau, mean);
+    // One row for each δ: a sample, or a state of a sample.
+    let rows = match sampler.langevin {
+        LangevinStep::State => shape[0] * shape[1],
+        LangevinStep::Trajectory | LangevinStep::Fixed => shape[0],
+    };
+    let numbers = shape.iter().product::<usize>() / rows.max(1);
+    let [x, noise, z] = [x, noise, z].map(|node| g.reshape(node, &[rows, numbers]));
+    let mut delta = match sampler.langevin {
+        LangevinStep::Fixed => tau,
+        LangevinStep::State | LangevinStep::Trajectory => {
+            let squared = g.square(noise);
+            let mean = g.mean(squared, &[1]);
+            g.div(tau, mean)
+        }
+    };
+    if let Some(largest) = sampler.largest_delta {
+        let largest = g.scalar(largest);
+        delta = g.min(delta, largest);
+    }
     let twice = g.scale(delta, 2.0);
     let spread = g.sqrt(twice);
     let (drift, kick) = (g.mul(noise, delta), g.mul(z, spread));

@@ -25,12 +25,9 @@ impl NoisePredictor for Gaussian {
 
 fn sampler(steps: u32, corrections: u32) -> Sampler {
     Sampler {
-        schedule: Schedule::default(),
         steps,
         corrections,
-        tau: 0.25,
-        grid: TimeGrid::Uniform,
-        corrector_floor: 0.0,
+        ..Sampler::default()
     }
 }
 
@@ -47,7 +44,7 @@ fn finished<T>(sampled: Sampled<T>) -> Samples<T> {
     }
 }
 
-fn sample(sampler: Sampler, predictor: &dyn NoisePredictor, seed: u64) -> Samples<f64> {
+fn sample(sampler: &Sampler, predictor: &dyn NoisePredictor, seed: u64) -> Samples<f64> {
     let mut executor = Interpreter::<f64>::new();
     let run = sampler.compile(&mut executor, predictor, &SHAPE, NoiseSource::Drawn).unwrap();
     finished(run.run(&mut executor, seed, go_on).unwrap())
@@ -55,7 +52,7 @@ fn sample(sampler: Sampler, predictor: &dyn NoisePredictor, seed: u64) -> Sample
 
 #[test]
 fn the_same_seed_gives_the_same_bits() {
-    let run = |seed| sample(sampler(6, 2), &Gaussian { variance: 0.3 }, seed).values;
+    let run = |seed| sample(&sampler(6, 2), &Gaussian { variance: 0.3 }, seed).values;
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
 }
@@ -66,7 +63,7 @@ fn samples_do_not_depend_on_their_number() {
     let few =
         sampler(5, 1).compile(&mut executor, &Gaussian { variance: 2.0 }, &[2, 4, 2], NoiseSource::Drawn);
     let few = finished(few.unwrap().run(&mut executor, 3, go_on).unwrap()).values;
-    let many = sample(sampler(5, 1), &Gaussian { variance: 2.0 }, 3).values;
+    let many = sample(&sampler(5, 1), &Gaussian { variance: 2.0 }, 3).values;
     assert_eq!(few, many.slice_axis(ndarray::Axis(0), (0..2).into()).to_owned());
 }
 
@@ -75,12 +72,13 @@ fn one_dimension_without_corrections_is_a_product_of_factors() {
     for grid in [TimeGrid::Uniform, TimeGrid::Squared] {
         let sampler = Sampler { grid, ..sampler(16, 0) };
         let predictor = Gaussian { variance: 0.3 };
-        let got = sample(sampler, &predictor, 1).values;
+        let got = sample(&sampler, &predictor, 1).values;
         let mut start = vec![0.0; got.len()];
         Stream::new(1, stream::START).fill_normal(0, 0, 8, &mut start);
+        let times = sampler.times().unwrap();
         let factor: f64 = (0..16)
             .map(|i| {
-                let (t, s) = (grid.time(i, 16), grid.time(i + 1, 16));
+                let (t, s) = (times[i], times[i + 1]);
                 let [(mu, sigma), (mu_s, sigma_s)] =
                     [t, s].map(|t| (sampler.schedule.mu(t), sampler.schedule.sigma(t)));
                 let r = mu_s / mu;
@@ -97,7 +95,7 @@ fn one_dimension_without_corrections_is_a_product_of_factors() {
 #[test]
 fn drawn_noise_is_a_function_of_seed_correction_and_sample() {
     let (sampler, predictor, seed) = (sampler(4, 3), Gaussian { variance: 0.3 }, 11);
-    let drawn = sample(sampler, &predictor, seed).values;
+    let drawn = sample(&sampler, &predictor, seed).values;
     let mut executor = Interpreter::<f64>::new();
     let run = sampler.compile(&mut executor, &predictor, &SHAPE, NoiseSource::Given).unwrap();
     let fill = |id, step| {
@@ -140,7 +138,7 @@ proptest! {
     #[test]
     fn a_run_stopped_and_resumed_ends_in_the_same_bits(stop in 1u32..6, seed: u64) {
         let (sampler, predictor) = (sampler(6, 2), Gaussian { variance: 0.3 });
-        let whole = sample(sampler, &predictor, seed);
+        let whole = sample(&sampler, &predictor, seed);
         let mut executor = Interpreter::<f64>::new();
         let run = sampler.compile(&mut executor, &predictor, &SHAPE, NoiseSource::Drawn).unwrap();
         let at_stop = |done| if done == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -175,7 +173,8 @@ fn a_diverged_sample_is_a_result_with_its_step() {
     let run = sampler.compile(&mut executor, &Broken, &[3, 1, 1], NoiseSource::Drawn).unwrap();
     run.start_from(&mut executor, &[0.1, 3.0, -0.2]).unwrap();
     let samples = finished(run.resume(&mut executor, 0, 0, go_on).unwrap());
-    let step = (0..8).take_while(|&i| sampler.schedule.sigma(sampler.grid.time(i, 8)) >= 0.5).count() as u32;
+    let times = sampler.times().unwrap();
+    let step = (0..8).take_while(|&i| sampler.schedule.sigma(times[i]) >= 0.5).count() as u32;
     assert!(step > 0 && step < 8);
     assert_eq!(samples.diverged, [Divergence { sample: 1, step }]);
     assert!(samples.values.iter().enumerate().all(|(i, x)| x.is_finite() == (i != 1)));
@@ -228,14 +227,18 @@ fn all_that_grows_with_the_samples_is_one_region_of_rows() {
     let network = Network::ResMlp(ResMlp { features, embedding, hidden_features, activation });
     let operator = Operator::Compose(vec![Operator::EveryNth(4), Operator::Components(vec![0])]);
     let observation = Observation::new(operator, ArrayD::zeros(vec![4, 1]), 0.1).unwrap();
-    let posterior = crate::Posterior {
-        prior: crate::GlobalScore::new(network).local(2, 2),
-        observation,
-        guidance: crate::Guidance::Sda { gamma: 1e-2, detach: false },
-    };
-    let shape = [37, 14, 3];
-    let programs =
-        [predictor_program(&posterior, &shape), corrector_program(&posterior, &shape, NoiseSource::Drawn)];
+    let prior = crate::GlobalScore::new(network).local(2, 2);
+    let (shape, drawn) = ([37, 14, 3], NoiseSource::Drawn);
+    let mut programs = Vec::new();
+    for guidance in [crate::Guidance::Sda { gamma: 1e-2, detach: false }, crate::Guidance::Mmps { iterations: 2 }] {
+        for place in [crate::Place::Composed, crate::Place::Windowed] {
+            let posterior = crate::Posterior { place, ..crate::Posterior::new(&prior, observation.clone(), guidance.clone()) };
+            programs.extend([
+                predictor_program(Integrator::Dpm2m, &posterior, &shape, drawn),
+                corrector_program(&sampler(2, 1), &posterior, &shape, drawn),
+            ]);
+        }
+    }
     for program in programs {
         let plan = Plan::new(&program, PlanOptions::default());
         let mut regions = 0;

@@ -12,7 +12,9 @@ pub use load::{Loaded, find, load};
 pub use recipe::{Recipe, load_recipe};
 pub use settings::Setting;
 
-use sda_diffusion::{Guidance, Sampler, Schedule, TimeGrid};
+use sda_diffusion::{
+    Denoiser, Guidance, Integrator, LangevinStep, LossWeight, Place, Sampler, Schedule, TimeGrid, TrainingTimes,
+};
 use sda_nn::{AdamW, LearningRate, Network};
 use sda_observe::Operator;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,9 @@ pub struct Experiment {
     pub data: DataSettings,
     /// What predicts the noise.
     pub score: ScoreConfig,
+    /// What the network's output means.
+    #[serde(default)]
+    pub denoiser: Denoiser,
     /// Noise levels.
     #[serde(default)]
     pub schedule: Schedule,
@@ -150,6 +155,12 @@ pub struct Training {
     /// Decay of the weights' running average that is used afterwards; none uses the weights themselves.
     #[serde(default)]
     pub average: Option<f64>,
+    /// Diffusion times drawn.
+    #[serde(default)]
+    pub times: TrainingTimes,
+    /// What errors count at different noise levels.
+    #[serde(default)]
+    pub weight: LossWeight,
     /// Epochs between validations.
     #[serde(default = "one")]
     pub validation_every: usize,
@@ -181,12 +192,15 @@ pub struct Assimilation {
     pub corrections: Vec<u32>,
     /// From prior to posterior.
     pub guidance: Guidance,
+    /// Where the guidance is formed.
+    #[serde(default)]
+    pub place: Place,
     /// Steps, τ, time grid, corrector floor.
     pub sampler: SamplerConfig,
 }
 
 /// What of the sampler is chosen beside the assimilation's corrections and the experiment's schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamplerConfig {
     /// Predictor steps.
@@ -200,13 +214,26 @@ pub struct SamplerConfig {
     /// No corrections where σ(s) is below this; 0 corrects always.
     #[serde(default)]
     pub corrector_floor: f64,
+    /// Whether there are no corrections where σ(s) is below the observation's noise either.
+    #[serde(default)]
+    pub gated: bool,
+    /// How the predictor goes from one time to the next.
+    #[serde(default)]
+    pub integrator: Integrator,
+    /// Over what the corrector's δ is taken.
+    #[serde(default)]
+    pub langevin: LangevinStep,
+    /// The largest δ; none is none.
+    #[serde(default)]
+    pub largest_delta: Option<f64>,
 }
 
 impl SamplerConfig {
-    /// The sampler with a number of corrections.
-    pub fn with(self, schedule: Schedule, corrections: u32) -> Sampler {
-        let Self { steps, tau, grid, corrector_floor } = self;
-        Sampler { schedule, steps, corrections, tau, grid, corrector_floor }
+    /// The sampler with a number of corrections, for an observation with this noise.
+    pub fn with(&self, schedule: Schedule, corrections: u32, noise_std: f64) -> Sampler {
+        let Self { steps, tau, grid, corrector_floor, gated, integrator, langevin, largest_delta } = self.clone();
+        let corrector_floor = if gated { corrector_floor.max(noise_std) } else { corrector_floor };
+        Sampler { schedule, steps, corrections, tau, grid, corrector_floor, integrator, langevin, largest_delta }
     }
 }
 

@@ -103,7 +103,7 @@ impl Experiment {
         let distinct: BTreeSet<&u32> = a.corrections.iter().collect();
         p.that(distinct.len() == a.corrections.len(), "assimilation.corrections", "holds a number twice");
         let most = a.corrections.iter().copied().max().unwrap_or(0);
-        p.result("assimilation.sampler", a.sampler.with(self.schedule, most).check());
+        p.result("assimilation.sampler", a.sampler.with(self.schedule, most, 0.0).check());
         p.result("assimilation.guidance", a.guidance.check());
         p.count("assimilation.samples", a.samples);
         p.count("assimilation.length", a.length);

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::run::Run;
 use ndarray::{Array3, ArrayD, Axis};
 use sda_device::Device;
-use sda_diffusion::{FINITE_STEPS, GlobalScore, NoisePredictor, NoiseSource, Posterior, SAMPLE, Sampled};
+use sda_diffusion::{GlobalScore, NoisePredictor, NoiseSource, Posterior, Sampled, SamplerRun};
 use sda_graph::Executor;
 use sda_nn::Weights;
 use sda_observe::Observation;
@@ -74,7 +74,7 @@ fn one(
     progress: &Progress,
 ) -> Result<(PosteriorSamples, bool), ExperimentError> {
     let e = &run.loaded.experiment;
-    let key = keys::samples(&model.key, &o.key, e, corrections);
+    let key = keys::samples(&model.key, &o.key, e, &o.config, corrections);
     let stem = format!("samples/{}-c{corrections}", o.stem());
     let path = run.folder.join(format!("{stem}.safetensors"));
     let partial = run.folder.join(format!("{stem}.partial.safetensors"));
@@ -102,8 +102,10 @@ fn one(
 
 /// The prior's noise estimate.
 fn prior(run: &Run) -> Box<dyn NoisePredictor> {
-    let score = &run.loaded.experiment.score;
-    let global = GlobalScore { network: score.network().clone(), weights: Weights::Trained };
+    let e = &run.loaded.experiment;
+    let score = &e.score;
+    let global =
+        GlobalScore { network: score.network().clone(), weights: Weights::Trained, denoiser: e.denoiser };
     match *score {
         ScoreConfig::Local { order, stride, .. } => Box::new(global.local(order, stride)),
         ScoreConfig::Global { .. } => Box::new(global),
@@ -128,11 +130,11 @@ fn sample(
             .write(&Weights::Trained.state(name), values.view())
             .map_err(ExperimentError::executor(STAGE))?;
     }
-    let sampler = a.sampler.with(e.schedule, corrections);
+    let sampler = a.sampler.with(e.schedule, corrections, o.config.noise_std);
     let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
         .map_err(ExperimentError::stage(STAGE))?;
     let prior = prior(run);
-    let predictor = Posterior { prior: &*prior, observation, guidance: a.guidance };
+    let predictor = Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
     let shape = [a.samples, a.length, run.system.state_dim()];
     let planned = sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?;
     let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);
@@ -146,7 +148,7 @@ fn sample(
             ControlFlow::Continue(())
         }
     };
-    let from = restore(&mut executor, partial, key)?;
+    let from = restore(&mut executor, &planned, partial, key)?;
     let mut sampled = match from {
         Some(step) => {
             progress.advance(u64::from(step) * per_step);
@@ -162,7 +164,7 @@ fn sample(
                 return Ok(finished(run, key, &samples.values, &diverged));
             }
             Sampled::Interrupted { step } => {
-                keep(&mut executor, partial, key, step)?;
+                keep(&mut executor, &planned, partial, key, step)?;
                 run.go_on(STAGE)?;
                 sampled = planned.resume(&mut executor, seed, step, &mut on_step).map_err(&wrap)?;
             }
@@ -183,9 +185,14 @@ fn finished(run: &Run, key: &str, values: &ArrayD<f32>, diverged: &[usize]) -> K
 }
 
 /// Sets the states of an interrupted run, and says at which step it goes on.
-fn restore(executor: &mut Device, partial: &Path, key: &str) -> Result<Option<u32>, ExperimentError> {
+fn restore(
+    executor: &mut Device,
+    planned: &SamplerRun,
+    partial: &Path,
+    key: &str,
+) -> Result<Option<u32>, ExperimentError> {
     let Some(file) = Keyed::load(partial, key, STAGE)? else { return Ok(None) };
-    for name in [SAMPLE, FINITE_STEPS] {
+    for name in planned.state_names() {
         let Some(value) = file.tensors.get(name) else { return Ok(None) };
         executor.write(name, value.view()).map_err(ExperimentError::executor(STAGE))?;
     }
@@ -194,9 +201,15 @@ fn restore(executor: &mut Device, partial: &Path, key: &str) -> Result<Option<u3
 
 /// Writes down where an interrupted run is. A sample that has left the real numbers can't be stored: such a run
 /// starts anew.
-fn keep(executor: &mut Device, partial: &Path, key: &str, step: u32) -> Result<(), ExperimentError> {
+fn keep(
+    executor: &mut Device,
+    planned: &SamplerRun,
+    partial: &Path,
+    key: &str,
+    step: u32,
+) -> Result<(), ExperimentError> {
     let mut tensors = BTreeMap::new();
-    for name in [SAMPLE, FINITE_STEPS] {
+    for name in planned.state_names() {
         let value = executor.read(name).map_err(ExperimentError::executor(STAGE))?;
         if value.iter().any(|x| !x.is_finite()) {
             return Ok(());

@@ -2,6 +2,8 @@
 
 use crate::config::{Experiment, ObservationConfig, Precision, Recipe, to_text};
 use crate::key::key;
+use sda_diffusion::{Denoiser, Place};
+use serde::Serialize;
 
 /// The simulated data.
 pub(crate) fn data(recipe: &Recipe) -> String {
@@ -12,8 +14,21 @@ pub(crate) fn data(recipe: &Recipe) -> String {
 pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
     // Of the score, what is trained; how its windows are composed matters to the samples only.
     let network = format!("{} {}", e.score.window(), to_text(e.score.network()));
-    let parts = [data(recipe), network, to_text(&e.schedule), to_text(&e.training), e.seed.to_string()];
+    let mut parts = vec![data(recipe), network, to_text(&e.schedule), as_before(&e.training), e.seed.to_string()];
+    parts.extend((e.denoiser != Denoiser::Noise).then(|| to_text(&e.denoiser)));
     key("train", &rounded(&parts, e.precision))
+}
+
+/// Settings that came after the first results, at the value that those were made with.
+const LATER: [&str; 5] =
+    ["times: Uniform,", "weight: Noise,", "integrator: Exponential,", "langevin: Trajectory,", "largest_delta: None,"];
+
+/// Settings as text, without those of [`LATER`] that leave everything as it was: such results keep their keys.
+fn as_before<T: Serialize>(settings: &T) -> String {
+    let text = to_text(settings);
+    let is_later = |line: &&str| LATER.contains(&line.trim());
+    let kept: Vec<&str> = text.lines().filter(|line| !is_later(line)).collect();
+    kept.join("\n")
 }
 
 /// One observation of one test trajectory.
@@ -36,12 +51,20 @@ pub(crate) fn reference(observation: &str, e: &Experiment) -> String {
 }
 
 /// The posterior samples of one observation with one number of corrections.
-pub(crate) fn samples(model: &str, observation: &str, e: &Experiment, corrections: u32) -> String {
+pub(crate) fn samples(
+    model: &str,
+    observation: &str,
+    e: &Experiment,
+    o: &ObservationConfig,
+    corrections: u32,
+) -> String {
     let a = &e.assimilation;
-    let sampler = to_text(&a.sampler.with(e.schedule, corrections));
-    let parts = [to_text(&e.score), to_text(&a.guidance), sampler, format!("{} {}", a.samples, e.seed)];
-    let model_and_observation = [model, observation].map(str::to_owned);
-    key("assimilate", &rounded(&[&model_and_observation[..], &parts].concat(), e.precision))
+    let sampler = as_before(&a.sampler.with(e.schedule, corrections, o.noise_std));
+    let mut parts = vec![model.to_owned(), observation.to_owned(), to_text(&e.score), to_text(&a.guidance), sampler];
+    parts.push(format!("{} {}", a.samples, e.seed));
+    // Composed was the only place once.
+    parts.extend((a.place != Place::Composed).then(|| to_text(&a.place)));
+    key("assimilate", &rounded(&parts, e.precision))
 }
 
 /// The parts, and the precision where it is not f32: results in f32 keep the keys that they had when there was no other.
@@ -72,7 +95,7 @@ mod tests {
         recipe.steps = e.data.steps.unwrap_or(recipe.steps);
         let observation = observation(&recipe, &e, &e.observations[0], 0, 0);
         let model = model(&recipe, &e);
-        let (reference, samples) = (reference(&observation, &e), samples(&model, &observation, &e, 1));
+        let (reference, samples) = (reference(&observation, &e), samples(&model, &observation, &e, &e.observations[0], 1));
         [data(&recipe), model, observation, reference, samples]
     }
 

@@ -61,7 +61,14 @@ pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, Experim
     let mut executor = run.executor()?;
     let window = [e.score.window(), run.system.state_dim()];
     let average = e.training.average.map(|decay| Average { decay });
-    let settings = sda_diffusion::Training { schedule: e.schedule, optimiser: e.training.optimiser, average };
+    let settings = sda_diffusion::Training {
+        schedule: e.schedule,
+        optimiser: e.training.optimiser,
+        average,
+        denoiser: e.denoiser,
+        times: e.training.times,
+        weight: e.training.weight,
+    };
     let wrap = ExperimentError::diffusion(STAGE);
     let network = e.score.network().clone();
     let mut trainer =
@@ -304,6 +311,7 @@ fn save(run: &Run, path: &Path, model: &Model) -> Result<(), ExperimentError> {
         training: json!({
             "data": serde_json::to_value(&run.recipe).map_err(&wrap)?,
             "schedule": serde_json::to_value(e.schedule).map_err(&wrap)?,
+            "denoiser": serde_json::to_value(e.denoiser).map_err(&wrap)?,
             "training": serde_json::to_value(&e.training).map_err(&wrap)?,
             "seed": e.seed,
         }),
