@@ -76,7 +76,7 @@ impl NoisePredictor for GaussianScore {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{ArrayD, array};
+    use ndarray::array;
 
     use super::*;
     use crate::interpret::evaluate;
@@ -98,7 +98,7 @@ mod tests {
             let solved = sda_core::linalg::solve(&total, &away).unwrap();
             let wants = [&solved * sigma, &mean + &covariance.dot(&solved) * mu];
             for (got, want) in got.iter().zip(wants) {
-                let got: Array1<f64> = ArrayD::iter(got).copied().collect();
+                let got: Array1<f64> = got.iter().copied().collect();
                 assert!((&got - &want).iter().all(|d| d.abs() < 1e-9 * (1.0 + want.sum().abs())), "{got} {want}");
             }
         }

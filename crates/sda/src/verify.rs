@@ -63,6 +63,7 @@ fn line(row: &Row, outcome: &Outcome) -> Vec<String> {
     let expected = match row.expected {
         Expected::Printed(printed) => printed.map(|p| if p.is_empty() { "·" } else { p }).join(" / "),
         Expected::AtMost(most) => format!("W2 ≤ {most}"),
+        Expected::AtLeast(least) => format!("W2 ≥ {least}"),
         Expected::Recorded { w2, .. } => format!("W2 {w2:.4}"),
     };
     vec![
@@ -70,14 +71,18 @@ fn line(row: &Row, outcome: &Outcome) -> Vec<String> {
         row.windows(),
         row.guidance(),
         row.sampler(),
-        format!("{bias:.4}"),
-        format!("{spread:.4}"),
-        format!("{w2:.5}"),
-        format!("{residual:.4}"),
+        number(bias, 4),
+        number(spread, 4),
+        number(w2, 5),
+        number(residual, 4),
         outcome.evaluations.to_string(),
         outcome.products.to_string(),
         format!("{mark} {expected}"),
     ]
+}
+
+fn number(value: f64, digits: usize) -> String {
+    if value.abs() < 1e4 { format!("{value:.digits$}") } else { format!("{value:.0e}") }
 }
 
 fn markdown(cells: &[Vec<String>], held: usize, quick: bool) -> String {

@@ -69,7 +69,7 @@ impl<'a, E: Executor> AffineSampler<'a, E> {
         for step in 0..self.sampler.steps {
             self.load()?;
             let noise = self.unit_noise();
-            let is_drawn = matches!(self.sampler.integrator, sda_diffusion::Integrator::Ancestral { .. });
+            let is_drawn = self.sampler.integrator.is_stochastic();
             self.run.predict_with(self.executor, 0, step, is_drawn.then_some(&noise))?;
             let (map, kick) = self.read()?;
             moments.push(&map, kick, m);

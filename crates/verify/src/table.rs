@@ -27,6 +27,8 @@ pub enum Expected {
     Printed([&'static str; 3]),
     /// A bound on W2.
     AtMost(f64),
+    /// A W2 of at least this: a method that fails here, and should be seen to.
+    AtLeast(f64),
     /// W2 as it was when it was recorded, to a fraction of it and to 2e-4.
     Recorded {
         /// W2.
@@ -45,6 +47,7 @@ impl Expected {
                 values.iter().zip(printed).all(|(value, printed)| is_printed(*value, printed))
             }
             Self::AtMost(most) => errors.w2 <= most,
+            Self::AtLeast(least) => errors.w2 >= least,
             Self::Recorded { w2, within } => (errors.w2 - w2).abs() <= within * w2 + 2e-4,
         }
     }
@@ -145,6 +148,7 @@ impl Row {
             Integrator::Ancestral { eta } => format!(" η={eta}"),
             Integrator::Heun => " Heun".into(),
             Integrator::Dpm2m => " 2M".into(),
+            Integrator::StochasticDpm2m { eta } => format!(" 2M η={eta}"),
         };
         let tau = if s.corrections > 0 { format!(" τ={}", s.tau) } else { String::new() };
         let state = if s.langevin == LangevinStep::State { " δ per state" } else { "" };

@@ -1,19 +1,20 @@
 //! The sampler as affine maps: its samples are N(G y, P) for an observation y, and G and P are propagated exactly.
 
-use ndarray::{Array1, Array2};
-use sda_core::linalg::{eigh, sqrt_spd};
+use ndarray::{Array1, Array2, Axis};
+use sda_core::linalg::{eigh, inverse, sqrt_spd};
 
 use super::chain::{ExactPosterior, Seen};
+use crate::guidance::Guidance;
 use crate::sampler::Sampler;
 
-/// The posterior's noise estimate under SDA guidance, E_x x + E_y y.
+/// The posterior's noise estimate, E_x x + E_y y.
 pub(super) struct Guided {
     pub(super) of_x: Array2<f64>,
     pub(super) of_y: Array2<f64>,
 }
 
 impl Guided {
-    /// ε − σ s with s = Jᵀ Aᵀ (y − A J x) / (σ_y² + γ σ²/μ²) and J = (I − σ E)/μ, for the prior's estimate E x.
+    /// SDA's, with σ s = σ Jᵀ Aᵀ (y − A J x) / (σ_y² + γ σ²/μ²) and J = (I − σ E)/μ, for the prior's estimate E x.
     pub(super) fn new(
         prior: &Array2<f64>,
         a: &Array2<f64>,
@@ -22,11 +23,67 @@ impl Guided {
         mu: f64,
         sigma: f64,
     ) -> Self {
-        let jacobian = (Array2::<f64>::eye(prior.nrows()) - prior * sigma) / mu;
-        let variance = noise_std.powi(2) + gamma * (sigma / mu).powi(2);
-        let pull = jacobian.t().dot(&a.t()) * (sigma / variance);
-        let of_x = prior + &pull.dot(&a.dot(&jacobian));
+        let denoised = (Array2::<f64>::eye(prior.nrows()) - prior * sigma) / mu;
+        let variance = Array2::<f64>::eye(a.nrows()) * (noise_std.powi(2) + gamma * (sigma / mu).powi(2));
+        Self::by(prior, &denoised, &denoised, a, &variance, sigma)
+    }
+
+    /// σ s = σ Gᵀ Aᵀ S⁻¹ (y − A J x), for the estimate J x of the data, the gradient's G and the covariance S of y.
+    pub(super) fn by(
+        prior: &Array2<f64>,
+        denoised: &Array2<f64>,
+        gradient: &Array2<f64>,
+        a: &Array2<f64>,
+        covariance: &Array2<f64>,
+        sigma: f64,
+    ) -> Self {
+        let pull = gradient.t().dot(&a.t()).dot(&inverse(covariance).unwrap()) * sigma;
+        let of_x = prior + &pull.dot(&a.dot(denoised));
         Self { of_x, of_y: -pull }
+    }
+
+    /// Any guidance that is affine for Gaussian data of covariance `c` (whole, or a window's), by its paper's formula.
+    pub(super) fn of(
+        guidance: &Guidance,
+        c: &Array2<f64>,
+        a: &Array2<f64>,
+        noise_std: f64,
+        mu: f64,
+        sigma: f64,
+    ) -> Self {
+        let eye = |n: usize| Array2::<f64>::eye(n);
+        let prior = super::chain::exact_noise(c, mu, sigma);
+        let denoised = (eye(c.nrows()) - &prior * sigma) / mu;
+        let noise = eye(a.nrows()) * noise_std.powi(2);
+        let spread = (sigma / mu).powi(2);
+        let tweedie = &denoised * (sigma * sigma / mu);
+        match guidance {
+            Guidance::Sda { gamma, detach } => {
+                let gradient = if *detach { eye(c.nrows()) / mu } else { denoised.clone() };
+                Self::by(&prior, &denoised, &gradient, a, &(noise + eye(a.nrows()) * (gamma * spread)), sigma)
+            }
+            Guidance::SdaPerVariable { gamma } => {
+                let added = Array1::from_shape_fn(a.nrows(), |p| gamma[p % gamma.len()] * spread);
+                Self::by(&prior, &denoised, &denoised, a, &(noise + Array2::from_diag(&added)), sigma)
+            }
+            Guidance::Pigdm { .. } => {
+                let r = sigma * sigma / (sigma * sigma + mu * mu);
+                Self::by(&prior, &denoised, &denoised, a, &(noise + a.dot(&a.t()) * r), sigma)
+            }
+            Guidance::Tmpd => {
+                let sums = a.dot(&tweedie).dot(&a.t()).sum_axis(Axis(1)).mapv(|v| v.max(0.0));
+                Self::by(&prior, &denoised, &denoised, a, &(noise + Array2::from_diag(&sums)), sigma)
+            }
+            Guidance::Mmps { .. } => {
+                Self::by(&prior, &denoised, &denoised, a, &(noise + a.dot(&tweedie).dot(&a.t())), sigma)
+            }
+            Guidance::Jfps { .. } => {
+                let v = inverse(&(inverse(c).unwrap() + eye(c.nrows()) / spread)).unwrap();
+                let gradient = &v * (mu / (sigma * sigma));
+                Self::by(&prior, &denoised, &gradient, a, &(noise + a.dot(&v).dot(&a.t())), sigma)
+            }
+            Guidance::SdaSpectral { .. } | Guidance::Dps { .. } => panic!("{guidance:?} has no formula here"),
+        }
     }
 }
 

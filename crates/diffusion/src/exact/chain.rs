@@ -1,26 +1,19 @@
 //! A rotating AR(1): the exact score of trajectories and windows, and the exact posterior.
 
-use ndarray::{Array1, Array2, Axis, s};
-use sda_core::linalg::{Eigh, eigh, inverse, solve};
-use sda_graph::{Graph, NodeId};
+use ndarray::{Array1, Array2, s};
+use sda_core::linalg::{inverse, solve};
 use sda_systems::{Ar1Rotation, System};
 
-use crate::predictor::{NoisePredictor, TimeNodes, flat};
+use crate::gaussian::GaussianScore;
 
-/// Covariance [2L, 2L] of L states of the stationary chain: Cov(x_i, x_j) = A^(i − j) Σ for i ≥ j.
+/// Covariance [2L, 2L] of L states of the stationary chain.
 pub(super) fn covariance(length: usize) -> Array2<f64> {
-    let chain = Ar1Rotation::new(0.995, 30.0).unwrap().linear_gaussian().unwrap();
-    let mut covariance = Array2::zeros((2 * length, 2 * length));
-    let mut block = chain.initial_covariance.clone();
-    for lag in 0..length {
-        for j in 0..length - lag {
-            let i = j + lag;
-            covariance.slice_mut(s![2 * i..2 * i + 2, 2 * j..2 * j + 2]).assign(&block);
-            covariance.slice_mut(s![2 * j..2 * j + 2, 2 * i..2 * i + 2]).assign(&block.t());
-        }
-        block = chain.transition.dot(&block);
-    }
-    covariance
+    Ar1Rotation::new(0.995, 30.0).unwrap().linear_gaussian().unwrap().trajectory_covariance(length)
+}
+
+/// The exact score of L states.
+pub(super) fn exact_score(length: usize) -> GaussianScore {
+    GaussianScore::new(Array1::zeros(2 * length), &covariance(length)).unwrap()
 }
 
 /// ε(x, t) = σ (μ² C + σ² I)⁻¹ x, as a matrix.
@@ -42,38 +35,6 @@ pub(super) fn composed_noise(length: usize, order: usize, mu: f64, sigma: f64) -
             .assign(&window.slice(s![2 * local..2 * local + 2, ..]));
     }
     noise
-}
-
-/// The same exact estimate emitted as a graph, for any μ and σ:
-///
-///   ε = σ V (μ² Λ + σ²)⁻¹ Vᵀ x, with C = V Λ Vᵀ
-pub(super) struct ExactScore {
-    values: Array1<f64>,
-    vectors: Array2<f64>,
-}
-
-impl ExactScore {
-    pub(super) fn new(length: usize) -> Self {
-        let Eigh { values, vectors } = eigh(&covariance(length)).unwrap();
-        Self { values, vectors }
-    }
-}
-
-impl NoisePredictor for ExactScore {
-    fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
-        let shape = g.shape(x).to_vec();
-        let x = flat(g, x);
-        let vectors = g.constant(self.vectors.clone().into_dyn());
-        let values = g.constant(self.values.clone().insert_axis(Axis(0)).into_dyn());
-        let modes = g.matmul(x, vectors, false, false);
-        let (data, noise) = (g.square(time.mu), g.square(time.sigma));
-        let data = g.mul(values, data);
-        let variance = g.add(data, noise);
-        let modes = g.mul(modes, time.sigma);
-        let modes = g.div(modes, variance);
-        let noise = g.matmul(modes, vectors, false, true);
-        g.reshape(noise, &shape)
-    }
 }
 
 /// The first component of every n-th state, from the first, and the noise it is seen with.

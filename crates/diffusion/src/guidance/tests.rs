@@ -100,7 +100,7 @@ fn a_perfect_fit_pulls_nowhere() {
     let [mu, sigma] = [MU, SIGMA].map(|value| g.scalar(value));
     let dps = posterior(Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample }, [0.0, 0.0]);
     let node = dps.emit(&mut g, x, &TimeNodes { features: mu, mu, sigma });
-    let got = evaluate(g, &dps.conditions(&SHAPE), &[node]).remove(0);
+    let got = evaluate(g, &dps.conditions(&[1, 4, 2]), &[node]).remove(0);
     assert!(got.iter().all(|&x| x == 0.0), "{got}");
 }
 

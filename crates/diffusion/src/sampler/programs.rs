@@ -63,10 +63,7 @@ pub(super) fn predictor_program(
     let gain = declare_scalar(&mut g, "gain");
     let [x, steps] = declare_samples(&mut g, shape);
     let mut previous = None;
-    let noise = match integrator {
-        Integrator::Dpm2m => None,
-        _ => Some(predictor.emit(&mut g, x, &time)),
-    };
+    let noise = (!integrator.looks_back()).then(|| predictor.emit(&mut g, x, &time));
     let step = |g: &mut Graph, x: NodeId, noise: NodeId| {
         let (x, noise) = (flat(g, x), flat(g, noise));
         let (kept, added) = (g.mul(x, ratio), g.mul(noise, gain));
@@ -74,11 +71,8 @@ pub(super) fn predictor_program(
     };
     let moved = match (integrator, noise) {
         (Integrator::Ancestral { .. }, Some(noise)) => {
-            let kick = declare_scalar(&mut g, "kick");
-            let z = declare_noise(&mut g, shape, source, stream::ANCESTRAL);
             let moved = step(&mut g, x, noise);
-            let kicked = g.mul(z, kick);
-            g.add(moved, kicked)
+            kicked(&mut g, moved, shape, source)
         }
         (Integrator::Heun, Some(noise)) => {
             let then = declare_time(&mut g, " of s");
@@ -101,7 +95,8 @@ pub(super) fn predictor_program(
             let denoised = flat(&mut g, now);
             let denoised = g.add(denoised, ahead);
             previous = Some(now);
-            step(&mut g, x, denoised)
+            let moved = step(&mut g, x, denoised);
+            if integrator.is_stochastic() { kicked(&mut g, moved, shape, source) } else { moved }
         }
     };
     let squared = g.square(moved);
@@ -111,6 +106,14 @@ pub(super) fn predictor_program(
     let moved = g.reshape(moved, shape);
     let program = Program::new(g).update(SAMPLE, moved).update(FINITE_STEPS, steps);
     previous.into_iter().fold(program, |program, node| program.update(PREVIOUS, node))
+}
+
+/// x + ς z, with ς and, where it is given, z as further inputs.
+fn kicked(g: &mut Graph, moved: NodeId, shape: &[usize], source: NoiseSource) -> NodeId {
+    let kick = declare_scalar(g, "kick");
+    let z = declare_noise(g, shape, source, stream::ANCESTRAL);
+    let kicked = g.mul(z, kick);
+    g.add(moved, kicked)
 }
 
 /// x ← x − (δ ε + √(2δ) z) σ; inputs: features, μ, σ of s, τ, and z where it is given.

@@ -7,7 +7,7 @@ use crate::chain::Seen;
 use crate::setting::{Prior, Setting};
 
 /// Iterations after which conjugate gradients have converged to single precision on the whole chain, and in a window.
-const WHOLE: usize = 40;
+const WHOLE: usize = 20;
 const WINDOW: usize = 17;
 
 /// Windows of 17 states at a stride of half their width.
@@ -80,131 +80,132 @@ fn printed() -> Vec<Row> {
 fn bounds() -> Vec<Row> {
     let mut rows = Vec::new();
     for seen in [Seen::lo(), Seen::hi()] {
-        let exact = Integrator::Exponential;
         for (count, grid, most) in [
             (128, TimeGrid::Uniform, 0.0066),
             (256, TimeGrid::Uniform, 0.0034),
             (512, TimeGrid::Uniform, 0.0018),
             (64, TimeGrid::Squared, 0.0050),
         ] {
-            let sampler = steps(count, grid, exact);
+            let sampler = steps(count, grid, Integrator::Exponential);
             let mut bound = row(seen.clone(), Prior::Whole, mmps(Prior::Whole), sampler, Expected::AtMost(most));
             bound.quick = count == 64;
             rows.push(bound);
         }
         let most = if seen.name == "lo" { 0.008 } else { 0.012 };
-        rows.push(Row { quick: true, ..row(seen.clone(), WIDE, mmps(WIDE), uniform(1), Expected::AtMost(most)) });
-        for (count, grid, integrator, tau) in [(128, TimeGrid::Uniform, Integrator::Dpm2m,0.25),(128, TimeGrid::Squared, Integrator::Exponential,0.25),(128, TimeGrid::Squared, Integrator::Dpm2m,0.25),(128, TimeGrid::Squared, Integrator::Dpm2m,0.5),(64, TimeGrid::Squared, Integrator::Dpm2m,0.25),(64, TimeGrid::Squared, Integrator::Dpm2m,0.5),(128, TimeGrid::Squared, Integrator::Ancestral{eta:1.0},0.25)] {
-            let sampler=Sampler{corrections:1,tau,..steps(count,grid,integrator)};
-        rows.push(Row { quick: true, ..row(seen.clone(), WIDE, mmps(WIDE), sampler, Expected::AtMost(most)) });
-        }
-        for i in [Integrator::Heun] { rows.push(Row{quick:true,..row(seen.clone(),Prior::Whole,mmps(Prior::Whole),steps(64,TimeGrid::Squared,i),Expected::AtMost(most))}); 
-        for it in [12,20,28] {rows.push(Row{quick:true,..row(seen.clone(),Prior::Whole,Guidance::Mmps{iterations:it},steps(64,TimeGrid::Squared,Integrator::Dpm2m),Expected::AtMost(most))}); } }
+        let sampler = Sampler { corrections: 1, ..steps(128, TimeGrid::Squared, Integrator::Exponential) };
+        rows.push(Row { quick: true, ..row(seen, WIDE, mmps(WIDE), sampler, Expected::AtMost(most)) });
     }
     rows
 }
 
-/// A recorded W2.
-fn recorded(w2: f64) -> Expected {
-    Expected::Recorded { w2, within: 0.02 }
+/// A recorded W2 of moments; of samples, which scatter from one instruction set to another.
+fn recorded(w2: f64, samples: Option<usize>) -> Expected {
+    Expected::Recorded { w2, within: if samples.is_some() { 0.1 } else { 0.02 } }
 }
 
-/// Every guidance on 64 squared steps, without correction and with one that is gated.
+/// Every guidance on 64 squared steps, at (lo, C = 0), (lo, C = 1), (hi, C = 0), (hi, C = 1); corrections are gated.
 fn guidances() -> Vec<Row> {
-    let jfps = |covariance, prior| {
-        Guidance::Jfps { covariance, iterations: if prior == Prior::Whole { WHOLE } else { WINDOW } }
+    let jfps = |covariance, iterations| Guidance::Jfps { covariance, iterations };
+    let detached = Guidance::Sda { gamma: 0.03, detach: true };
+    let modes = CovarianceForm::LowRank { modes: 8 };
+    // TMPD takes row sums of the covariance for variances. An oscillation's cancel: the guidance blows up.
+    let table = [
+        (Prior::Whole, sda(), [0.05571, 0.03354, 0.08620, 0.04071]),
+        (Prior::Whole, detached.clone(), [0.04215, 0.01209, 0.36665, 0.19262]),
+        (Prior::Whole, Guidance::Pigdm { iterations: 1 }, [0.31192, 0.20490, 0.07439, 0.02963]),
+        (Prior::Whole, Guidance::Tmpd, [BLOWS_UP; 4]),
+        (Prior::Whole, jfps(CovarianceForm::Diagonal, WHOLE), [0.98482, 0.59094, 0.28701, 0.07172]),
+        (Prior::Whole, jfps(CovarianceForm::Stationary, WHOLE), [0.00494, 0.00276, 0.00470, 0.00282]),
+        (Prior::Whole, jfps(modes, WHOLE), [0.04730, 0.03479, 0.04943, 0.04398]),
+        (Prior::Whole, mmps(Prior::Whole), [0.00494, 0.00276, 0.00470, 0.00282]),
+        (WIDE, sda(), [0.11724, 0.04186, 0.11216, 0.05082]),
+        (WIDE, detached, [0.12219, 0.03175, 0.62934, 0.73407]),
+        (WIDE, Guidance::Pigdm { iterations: 1 }, [0.22069, 0.20211, 0.13768, 0.02989]),
+        (WIDE, Guidance::Tmpd, [0.34622, 0.01446, 0.12355, 0.02502]),
+        (WIDE, jfps(CovarianceForm::Diagonal, WINDOW), [0.89249, 0.49711, 0.31581, 0.08161]),
+        (WIDE, jfps(CovarianceForm::Stationary, WINDOW), [0.01773, 0.00798, 0.02534, 0.01814]),
+        (WIDE, jfps(modes, WINDOW), [0.01899, 0.00933, 0.02645, 0.01942]),
+        (WIDE, mmps(WIDE), [0.01773, 0.00798, 0.02534, 0.01814]),
+    ];
+    let of = |(prior, guidance, values): (Prior, Guidance, [f64; 4])| {
+        let columns = [(Seen::lo(), 0), (Seen::lo(), 1), (Seen::hi(), 0), (Seen::hi(), 1)];
+        columns.into_iter().zip(values).map(move |((seen, corrections), w2)| {
+            let (corrector_floor, grid) = (seen.noise_std, TimeGrid::Squared);
+            let sampler = Sampler { corrections, corrector_floor, grid, steps: 64, ..Sampler::default() };
+            let expected = if w2 == BLOWS_UP { Expected::AtLeast(1.0) } else { recorded(w2, None) };
+            row(seen, prior, guidance.clone(), sampler, expected)
+        })
     };
-    let mut rows = Vec::new();
-    let all = |prior: Prior| {
-        vec![
-            sda(),
-            Guidance::Sda { gamma: 0.03, detach: true },
-            Guidance::Pigdm { iterations: 1 },
-            Guidance::Tmpd,
-            jfps(CovarianceForm::Diagonal, prior),
-            jfps(CovarianceForm::Stationary, prior),
-            jfps(CovarianceForm::LowRank { modes: 8 }, prior),
-            mmps(prior),
-        ]
-    };
-    let mut values = RECORDED_GUIDANCES.iter();
-    for prior in [Prior::Whole, WIDE] {
-        for guidance in all(prior) {
-            for seen in [Seen::lo(), Seen::hi()] {
-                for corrections in [0, 1] {
-                    let corrector_floor = seen.noise_std;
-                    let grid = TimeGrid::Squared;
-                    let sampler = Sampler { corrections, corrector_floor, grid, steps: 64, ..Sampler::default() };
-                    let w2 = values.next().copied().unwrap_or(f64::NAN);
-                    rows.push(row(seen.clone(), prior, guidance.clone(), sampler, recorded(w2)));
-                }
-            }
-        }
-    }
-    rows
+    table.into_iter().flat_map(of).collect()
 }
 
-/// Recorded W2 of [`guidances`], in its order.
-const RECORDED_GUIDANCES: [f64; 0] = [];
+/// Instead of a W2 that says nothing but this.
+const BLOWS_UP: f64 = f64::INFINITY;
 
-/// Every integrator and grid with MMPS.
+/// Every integrator and grid with MMPS on the whole trajectory, at lo and hi.
 fn samplers() -> Vec<Row> {
+    let (exponential, ancestral) = (Integrator::Exponential, Integrator::Ancestral { eta: 1.0 });
+    let levels = || TimeGrid::Levels { rho: 7.0 };
+    let table = [
+        (exponential, 32, TimeGrid::Squared, [0.00969, 0.00920]),
+        (exponential, 64, levels(), [0.01255, 0.01166]),
+        (ancestral, 64, TimeGrid::Squared, [0.01037, 0.00999]),
+        (ancestral, 128, TimeGrid::Squared, [0.00544, 0.00526]),
+        (Integrator::Heun, 32, TimeGrid::Squared, [0.00127, 0.00117]),
+        (Integrator::Heun, 64, TimeGrid::Squared, [0.00057, 0.00051]),
+        (Integrator::Dpm2m, 32, TimeGrid::Squared, [0.00417, 0.00422]),
+        (Integrator::Dpm2m, 64, TimeGrid::Squared, [0.00101, 0.00099]),
+        (Integrator::Dpm2m, 64, levels(), [0.00205, 0.00194]),
+        (Integrator::StochasticDpm2m { eta: 1.0 }, 32, TimeGrid::Squared, [0.01178, 0.01196]),
+        (Integrator::StochasticDpm2m { eta: 1.0 }, 64, TimeGrid::Squared, [0.00285, 0.00287]),
+        (Integrator::StochasticDpm2m { eta: 1.0 }, 128, TimeGrid::Squared, [0.00062, 0.00062]),
+        (Integrator::Dpm2m, 128, TimeGrid::Uniform, [0.01033, 0.01038]),
+    ];
     let mut rows = Vec::new();
-    let mut values = RECORDED_SAMPLERS.iter();
-    for integrator in [Integrator::Exponential, Integrator::Ancestral { eta: 1.0 }, Integrator::Heun, Integrator::Dpm2m] {
-        for (count, grid) in [
-            (32, TimeGrid::Squared),
-            (64, TimeGrid::Squared),
-            (64, TimeGrid::Levels { rho: 7.0 }),
-            (128, TimeGrid::Uniform),
-        ] {
-            for seen in [Seen::lo(), Seen::hi()] {
-                let w2 = values.next().copied().unwrap_or(f64::NAN);
-                let mut one =
-                    row(seen, Prior::Whole, mmps(Prior::Whole), steps(count, grid.clone(), integrator), recorded(w2));
-                one.quick = integrator == Integrator::Dpm2m && count == 32 && one.seen.name == "lo";
-                rows.push(one);
-            }
+    for (integrator, count, grid, values) in table {
+        for (seen, w2) in [Seen::lo(), Seen::hi()].into_iter().zip(values) {
+            let sampler = steps(count, grid.clone(), integrator);
+            let mut one = row(seen, Prior::Whole, mmps(Prior::Whole), sampler, recorded(w2, None));
+            one.quick = count == 32 && integrator != exponential && one.seen.name == "lo";
+            rows.push(one);
         }
     }
     // The corrector's own excess of residual, and the gate that stops it.
-    for (tau, corrector_floor) in [(0.25, 0.0), (0.5, 0.0), (0.25, 0.05), (0.5, 0.05)] {
-        let w2 = values.next().copied().unwrap_or(f64::NAN);
+    for (tau, corrector_floor, w2) in [(0.25, 0.0, 0.00356), (0.5, 0.0, 0.00837), (0.25, 0.05, 0.00133), (0.5, 0.05, 0.00407)] {
         let sampler = Sampler { tau, corrector_floor, ..uniform(1) };
-        rows.push(row(Seen::lo(), Prior::Whole, mmps(Prior::Whole), sampler, recorded(w2)));
+        rows.push(row(Seen::lo(), Prior::Whole, mmps(Prior::Whole), sampler, recorded(w2, None)));
     }
     rows
 }
 
-/// Recorded W2 of [`samplers`], in its order.
-const RECORDED_SAMPLERS: [f64; 0] = [];
-
-/// What is not affine, by samples.
+/// What is not affine, by samples, at lo and hi.
 fn by_samples() -> Vec<Row> {
     let plain = || steps(64, TimeGrid::Squared, Integrator::Exponential);
-    let corrected = |langevin| Sampler { corrections: 1, langevin, ..plain() };
-    let mut settings = vec![
-        (Prior::Whole, Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample }, plain()),
-        (Prior::Whole, mmps(Prior::Whole), corrected(LangevinStep::Trajectory)),
-        (Prior::Whole, mmps(Prior::Whole), corrected(LangevinStep::State)),
+    let corrected = |langevin| {
+        let largest_delta = (langevin == LangevinStep::State).then_some(0.5);
+        Sampler { corrections: 1, langevin, largest_delta, ..plain() }
+    };
+    let few = |iterations| Guidance::Mmps { iterations };
+    let table = [
+        (Prior::Whole, Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample }, plain(), [0.25509, 0.14687]),
+        (Prior::Whole, mmps(Prior::Whole), corrected(LangevinStep::Trajectory), [0.01840, 0.01836]),
+        (Prior::Whole, mmps(Prior::Whole), corrected(LangevinStep::State), [0.05907, 0.05269]),
+        (Prior::Whole, few(1), plain(), [0.03199, 0.05195]),
+        (Prior::Whole, few(2), plain(), [0.02220, 0.04057]),
+        (Prior::Whole, few(3), plain(), [0.02000, 0.03158]),
+        (WIDE, few(1), plain(), [0.03118, 0.04675]),
+        (WIDE, few(2), plain(), [0.01847, 0.04645]),
+        (WIDE, few(3), plain(), [0.01853, 0.02108]),
     ];
-    for prior in [Prior::Whole, WIDE] {
-        settings.extend([1, 2, 3].map(|iterations| (prior, Guidance::Mmps { iterations }, plain())));
-    }
     let mut rows = Vec::new();
-    let mut values = RECORDED_SAMPLED.iter();
-    for (prior, guidance, sampler) in settings {
-        for seen in [Seen::lo(), Seen::hi()] {
-            let w2 = values.next().copied().unwrap_or(f64::NAN);
-            let expected = Expected::Recorded { w2, within: 0.1 };
-            let mut one = row(seen, prior, guidance.clone(), sampler.clone(), expected);
-            one.samples = Some(1024);
-            one.quick = sampler.corrections == 1 && sampler.langevin == LangevinStep::Trajectory && one.seen.name == "lo";
+    for (prior, guidance, sampler, values) in table {
+        for (seen, w2) in [Seen::lo(), Seen::hi()].into_iter().zip(values) {
+            let samples = Some(1024);
+            let mut one = row(seen, prior, guidance.clone(), sampler.clone(), recorded(w2, samples));
+            one.samples = samples;
+            one.quick = one.seen.name == "lo" && sampler.langevin == LangevinStep::Trajectory && sampler.corrections > 0;
             rows.push(one);
         }
     }
     rows
 }
-
-/// Recorded W2 of [`by_samples`], in its order.
-const RECORDED_SAMPLED: [f64; 0] = [];
