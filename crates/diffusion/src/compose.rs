@@ -6,7 +6,7 @@ use ndarray::ArrayD;
 use sda_graph::{Graph, NodeId};
 
 use crate::error::DiffusionError;
-use crate::predictor::{Estimate, Guide, NoisePredictor, TimeNodes, WindowRows};
+use crate::predictor::{Estimate, Guide, Guided, NoisePredictor, TimeNodes, WindowRows};
 
 /// Windows of 2k + 1 states every `stride` states over a trajectory of L.
 ///
@@ -172,24 +172,25 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
         time: &TimeNodes,
         states: &[usize],
         guide: &Guide<'_>,
-    ) -> NodeId {
+    ) -> Guided {
         let windows = self.slid(g, x);
         let all = windows.rows(&(0..windows.count()).collect::<Vec<_>>());
         let (some, others): (Vec<usize>, Vec<usize>) =
             (0..windows.count()).partition(|&q| all.has_any(q, states));
-        let mut parts = Vec::new();
+        let (mut priors, mut noises) = (Vec::new(), Vec::new());
         if !some.is_empty() {
             let unfolded = windows.unfold(g, x, &some);
             let time = time.repeated(g, some.len());
-            let estimate = self.kernel.estimate(g, unfolded, &time);
-            let noise = guide(g, unfolded, estimate, &time, &windows.rows(&some));
-            parts.push((some, noise));
+            let prior = self.kernel.estimate(g, unfolded, &time);
+            noises.push((some.clone(), guide(g, unfolded, prior, &time, &windows.rows(&some))));
+            priors.push((some, prior));
         }
         if !others.is_empty() {
-            let estimate = self.of_windows(g, x, time, &windows, &others);
-            parts.push((others, estimate.noise));
+            let prior = self.of_windows(g, x, time, &windows, &others);
+            noises.push((others.clone(), prior.noise));
+            priors.push((others, prior));
         }
-        windows.fold(g, &parts)
+        Guided { prior: fold_both(g, &windows, &priors), noise: windows.fold(g, &noises) }
     }
 
     fn windows(&self, length: usize) -> Option<Windows> {

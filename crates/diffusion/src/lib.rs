@@ -20,6 +20,7 @@ mod schedule;
 pub mod stream;
 mod time_grid;
 mod training;
+mod twisted;
 
 #[cfg(test)]
 mod exact;
@@ -33,7 +34,7 @@ pub use gaussian::GaussianScore;
 pub use global::GlobalScore;
 pub use guidance::{CovarianceForm, DpsNorm, Guidance, Place, Posterior, PriorCovariance};
 pub use loss::{denoising_loss, perturb, squared_errors};
-pub use predictor::{Estimate, Guide, NoisePredictor, TimeNodes, WindowRows};
+pub use predictor::{Estimate, Guide, Guided, NoisePredictor, TimeNodes, WindowRows};
 pub use sampler::{
     Divergence, FINITE_STEPS, Integrator, LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampled, Sampler, SamplerRun,
     Samples,
@@ -41,3 +42,4 @@ pub use sampler::{
 pub use schedule::{Alpha, Schedule, Sde};
 pub use time_grid::TimeGrid;
 pub use training::{Trainer, Training};
+pub use twisted::{LOG_WEIGHT, Twisted, TwistedRun, TwistedSamples};

@@ -91,6 +91,15 @@ impl WindowRows {
     }
 }
 
+/// The prior's estimate, and the noise as the posterior has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Guided {
+    /// Of the prior.
+    pub prior: Estimate,
+    /// ε − σ s.
+    pub noise: NodeId,
+}
+
 /// What a guidance makes of the estimate in each of some windows: the posterior's noise.
 ///
 /// Shapes: windows `x` [N · Q, W, …] and their estimate, result the same.
@@ -134,13 +143,14 @@ pub trait NoisePredictor {
         time: &TimeNodes,
         states: &[usize],
         guide: &Guide<'_>,
-    ) -> NodeId {
-        let estimate = self.estimate(g, x, time);
+    ) -> Guided {
+        let prior = self.estimate(g, x, time);
         if states.is_empty() {
-            return estimate.noise;
+            return Guided { prior, noise: prior.noise };
         }
         let rows = WindowRows::whole(g.shape(x)[1]);
-        guide(g, x, estimate, time, &rows)
+        let noise = guide(g, x, prior, time, &rows);
+        Guided { prior, noise }
     }
 
     /// Windows of a trajectory of `length` states that the prediction is made of; `None` where it is seen whole.
@@ -187,7 +197,7 @@ macro_rules! delegate {
                 time: &TimeNodes,
                 states: &[usize],
                 guide: &Guide<'_>,
-            ) -> NodeId {
+            ) -> Guided {
                 (**self).guided(g, x, time, states, guide)
             }
 

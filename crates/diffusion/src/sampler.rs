@@ -15,6 +15,7 @@ use crate::predictor::NoisePredictor;
 use crate::schedule::Schedule;
 use crate::time_grid::TimeGrid;
 use programs::{corrector_program, predictor_program, start_program};
+pub(crate) use programs::{declare_scalar, declare_time};
 
 /// The state that holds the samples x(t), [N, L, …].
 pub const SAMPLE: &str = "sample";
@@ -131,7 +132,7 @@ impl Integrator {
         if self == Self::Heun { 2 } else { 1 }
     }
 
-    fn looks_back(self) -> bool {
+    pub(crate) fn looks_back(self) -> bool {
         matches!(self, Self::Dpm2m | Self::StochasticDpm2m { .. })
     }
 
@@ -268,7 +269,7 @@ impl Sampler {
     }
 
     /// What a step's program is told of the step from t to s, after one from `before` to t.
-    fn step_scalars(&self, before: Option<f64>, t: f64, s: f64) -> Vec<f64> {
+    pub(crate) fn step_scalars(&self, before: Option<f64>, t: f64, s: f64) -> Vec<f64> {
         let ([mu_t, mu_s], [sigma_t, sigma_s]) =
             ([t, s].map(|t| self.schedule.mu(t)), [t, s].map(|t| self.schedule.sigma(t)));
         let ratio = mu_s / mu_t;
@@ -295,14 +296,14 @@ impl Sampler {
 }
 
 /// One time, as a run's inputs.
-struct TimeInputs<T> {
-    features: [T; TIME_FEATURES],
-    mu: [T; 1],
-    sigma: [T; 1],
+pub(crate) struct TimeInputs<T> {
+    pub(crate) features: [T; TIME_FEATURES],
+    pub(crate) mu: [T; 1],
+    pub(crate) sigma: [T; 1],
 }
 
 impl<T: Real> TimeInputs<T> {
-    fn new(schedule: &Schedule, t: f64) -> Self {
+    pub(crate) fn new(schedule: &Schedule, t: f64) -> Self {
         Self {
             features: time_features(t).map(T::from_f64),
             mu: [T::from_f64(schedule.mu(t))],

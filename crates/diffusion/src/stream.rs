@@ -14,3 +14,5 @@ pub const START: u32 = 0x4430_0005;
 pub const CORRECTION: u32 = 0x4430_0006;
 /// The noise of ancestral predictor steps: (step, sample, element).
 pub const ANCESTRAL: u32 = 0x4430_0007;
+/// The draws of a twisted sampler: (step, 0, 0).
+pub const RESAMPLING: u32 = 0x4430_0008;

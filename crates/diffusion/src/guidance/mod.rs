@@ -18,7 +18,7 @@ use sda_observe::Observation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DiffusionError, check};
-use crate::predictor::{Estimate, NoisePredictor, TimeNodes, WindowRows, flat};
+use crate::predictor::{Estimate, Guided, NoisePredictor, TimeNodes, WindowRows, flat};
 use problem::Problem;
 
 /// How the likelihood of noisy trajectories is approximated.
@@ -194,33 +194,7 @@ pub struct Posterior<P> {
 
 impl<P: NoisePredictor> NoisePredictor for Posterior<P> {
     fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
-        // A reshape of a reshape is one: what is emitted might read what `x` was made of and pass `x` by, and have no
-        // derivative by it.
-        let x = if g.node(x).op == Op::Reshape { g.rows(x) } else { x };
-        let length = g.shape(x)[1];
-        let shape = self.observed_shape(g.shape(x)[0]);
-        let observed = g.state(Declaration::rows(OBSERVATION, &shape));
-        let states = self.observation.operator.states(length);
-        if self.is_windowed(length) {
-            let guide = |g: &mut Graph, x, estimate, time: &TimeNodes, rows: &WindowRows| {
-                self.in_windows(g, observed, x, estimate, time, rows, &states)
-            };
-            return self.prior.guided(g, x, time, &states, &guide);
-        }
-        let estimate = match &self.guidance {
-            Guidance::Sda { detach: true, .. } => {
-                let noise = self.prior.emit(g, x, time);
-                let noise = g.detach(noise);
-                Estimate::of_noise(g, x, noise, time)
-            }
-            guidance if guidance.needs_all_states() => self.prior.estimate(g, x, time),
-            _ => self.prior.estimate_at(g, x, time, &states),
-        };
-        let predicted = self.observation.operator.emit(g, estimate.denoised);
-        let residual = residual(g, observed, predicted);
-        let noise_std = self.observation.noise_std;
-        let is_composed = self.prior.windows(length).is_some_and(|w| w.count() > 1);
-        self.emit_for(g, &Problem { time, x, estimate, predicted, residual, noise_std, is_composed })
+        self.emit_both(g, x, time).noise
     }
 
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
@@ -252,6 +226,65 @@ impl<P: NoisePredictor> Posterior<P> {
     /// [N, …], the observation of each sample.
     fn observed_shape(&self, samples: usize) -> Vec<usize> {
         [samples].into_iter().chain(self.observation.values.shape().iter().copied()).collect()
+    }
+
+    /// The prior's estimate and the posterior's noise.
+    ///
+    /// Shapes: `x` [N, L, …].
+    pub fn emit_both(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> Guided {
+        // A reshape of a reshape is one: what is emitted might read what `x` was made of and pass `x` by, and have no
+        // derivative by it.
+        let x = if g.node(x).op == Op::Reshape { g.rows(x) } else { x };
+        let observed = self.observed(g, x);
+        let length = g.shape(x)[1];
+        let states = self.observation.operator.states(length);
+        if self.is_windowed(length) {
+            let guide = |g: &mut Graph, x, estimate, time: &TimeNodes, rows: &WindowRows| {
+                self.in_windows(g, observed, x, estimate, time, rows, &states)
+            };
+            return self.prior.guided(g, x, time, &states, &guide);
+        }
+        let estimate = match &self.guidance {
+            Guidance::Sda { detach: true, .. } => {
+                let noise = self.prior.emit(g, x, time);
+                let noise = g.detach(noise);
+                Estimate::of_noise(g, x, noise, time)
+            }
+            guidance if guidance.needs_all_states() => self.prior.estimate(g, x, time),
+            _ => self.prior.estimate_at(g, x, time, &states),
+        };
+        let predicted = self.observation.operator.emit(g, estimate.denoised);
+        let residual = residual(g, observed, predicted);
+        let noise_std = self.observation.noise_std;
+        let is_composed = self.prior.windows(length).is_some_and(|w| w.count() > 1);
+        let problem = Problem { time, x, estimate, predicted, residual, noise_std, is_composed };
+        Guided { prior: estimate, noise: self.emit_for(g, &problem) }
+    }
+
+    /// The state of what was observed of each sample, [N, …].
+    fn observed(&self, g: &mut Graph, x: NodeId) -> NodeId {
+        let shape = self.observed_shape(g.shape(x)[0]);
+        g.state(Declaration::rows(OBSERVATION, &shape))
+    }
+
+    /// log N(y | A(x̂), (σ_y² + γ σ²/μ²) I), up to a constant.
+    ///
+    /// Shapes: `denoised` x̂ [N, L, …], result [N, 1].
+    pub(crate) fn emit_potential(&self, g: &mut Graph, denoised: NodeId, gamma: f64, time: &TimeNodes) -> NodeId {
+        let observed = self.observed(g, denoised);
+        let predicted = self.observation.operator.emit(g, denoised);
+        let residual = residual(g, observed, predicted);
+        let ratio = g.div(time.sigma, time.mu);
+        let squared = g.square(ratio);
+        let spread = g.scale(squared, gamma);
+        let variance = g.offset(spread, self.observation.noise_std.powi(2));
+        let misfit = g.square(residual);
+        let misfit = g.sum(misfit, &[1]);
+        let misfit = g.div(misfit, variance);
+        let log_variance = g.ln(variance);
+        let volume = g.scale(log_variance, self.observation.values.len() as f64);
+        let total = g.add(misfit, volume);
+        g.scale(total, -0.5)
     }
 
     /// Whether the likelihood is formed inside windows of trajectories of `length` states.

@@ -8,7 +8,7 @@ use crate::predictor::{Estimate, NoisePredictor, TimeNodes, flat};
 use crate::stream;
 
 /// Declares the inputs of one time for all samples.
-fn declare_time(g: &mut Graph, suffix: &str) -> TimeNodes {
+pub(crate) fn declare_time(g: &mut Graph, suffix: &str) -> TimeNodes {
     let mut input = |name: &str, shape: &[usize]| g.input(Declaration::shared(format!("{name}{suffix}"), shape));
     TimeNodes {
         features: input("features", &[1, TIME_FEATURES]),
@@ -17,7 +17,7 @@ fn declare_time(g: &mut Graph, suffix: &str) -> TimeNodes {
     }
 }
 
-fn declare_scalar(g: &mut Graph, name: &str) -> NodeId {
+pub(crate) fn declare_scalar(g: &mut Graph, name: &str) -> NodeId {
     g.input(Declaration::shared(name, &[]))
 }
 
