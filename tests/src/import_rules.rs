@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("observe", &["core", "graph"]),
     ("diffusion", &["core", "graph", "nn", "observe"]),
     ("filters", &["core", "graph", "systems", "observe"]),
+    ("verify", &["core", "graph", "observe", "systems", "diffusion"]),
     ("evaluation", &["core"]),
     ("data", &["core"]),
     ("experiment", &["*"]),

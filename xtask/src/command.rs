@@ -34,7 +34,7 @@ struct Command {
 }
 
 /// The one list of commands: help, near matches and dispatch come from it.
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 9] = [
     Command {
         name: "experiment",
         usage: "experiment <name> [options]",
@@ -61,6 +61,20 @@ const COMMANDS: [Command; 8] = [
 
   cargo xtask devices",
         parse: devices,
+    },
+    Command {
+        name: "verify",
+        usage: "verify [options]",
+        help: "Prints the sampler's own error on an exact chain with `sda verify`, built in release, for every guidance,
+window, grid and integrator; fails where a row is not as recorded.
+
+  --quick          the rows that a wrong sampler does not pass
+  --profile <P>    another cargo profile than release (CI uses `test`)
+  every other option goes to `sda verify`: --threads <N>  --save <file>
+
+  cargo xtask verify
+  cargo xtask verify --quick",
+        parse: verify,
     },
     Command {
         name: "test",
@@ -214,6 +228,11 @@ fn experiment(arguments: Vec<OsString>) -> anyhow::Result<Request> {
 fn devices(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     let (profile, rest) = take_option(arguments, "profile")?;
     Ok(Request::HandOver { before: Vec::new(), last: sda("devices", profile).args(rest) })
+}
+
+fn verify(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let (profile, rest) = take_option(arguments, "profile")?;
+    Ok(Request::HandOver { before: Vec::new(), last: sda("verify", profile).args(rest) })
 }
 
 /// `sda <command>`, built in release or in another profile.

@@ -6,7 +6,8 @@ use ndarray::ArrayD;
 use sda_core::Stream;
 use sda_device::Cpu;
 use sda_diffusion::{
-    GlobalScore, Guidance, NoisePredictor, NoiseSource, Place, Posterior, Sampler, SamplerRun, Trainer, Training,
+    GlobalScore, Guidance, NoisePredictor, NoiseSource, Place, Posterior, Sampler, SamplerRun, Trainer,
+    Training,
 };
 use sda_graph::{Executor, Handle};
 use sda_nn::{Network, Weights};

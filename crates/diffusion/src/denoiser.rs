@@ -45,7 +45,9 @@ impl Denoiser {
         match self {
             Self::Noise => Ok(()),
             Self::Preconditioned { data_std } => {
-                check("the denoiser", "data_std", "positive and finite", data_std, |s| s > 0.0 && s.is_finite())
+                check("the denoiser", "data_std", "positive and finite", data_std, |s| {
+                    s > 0.0 && s.is_finite()
+                })
             }
         }
     }

@@ -76,7 +76,9 @@ pub enum DiffusionError {
         loss: f64,
     },
     /// No sample of a twisted sampler has any weight.
-    #[error("weigh the samples: at step {step} none has a weight; take more samples, more steps or a larger γ")]
+    #[error(
+        "weigh the samples: at step {step} none has a weight; take more samples, more steps or a larger γ"
+    )]
     Weights {
         /// The step, counted from 0.
         step: u32,

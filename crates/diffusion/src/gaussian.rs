@@ -99,7 +99,10 @@ mod tests {
             let wants = [&solved * sigma, &mean + &covariance.dot(&solved) * mu];
             for (got, want) in got.iter().zip(wants) {
                 let got: Array1<f64> = got.iter().copied().collect();
-                assert!((&got - &want).iter().all(|d| d.abs() < 1e-9 * (1.0 + want.sum().abs())), "{got} {want}");
+                assert!(
+                    (&got - &want).iter().all(|d| d.abs() < 1e-9 * (1.0 + want.sum().abs())),
+                    "{got} {want}"
+                );
             }
         }
     }

@@ -36,8 +36,8 @@ pub use guidance::{CovarianceForm, DpsNorm, Guidance, Place, Posterior, PriorCov
 pub use loss::{denoising_loss, perturb, squared_errors};
 pub use predictor::{Estimate, Guide, Guided, NoisePredictor, TimeNodes, WindowRows};
 pub use sampler::{
-    Divergence, FINITE_STEPS, Integrator, LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampled, Sampler, SamplerRun,
-    Samples,
+    Divergence, FINITE_STEPS, Integrator, LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampled, Sampler,
+    SamplerRun, Samples,
 };
 pub use schedule::{Alpha, Schedule, Sde};
 pub use time_grid::TimeGrid;

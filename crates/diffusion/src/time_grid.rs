@@ -51,7 +51,8 @@ impl TimeGrid {
             Self::Given(times) => {
                 let count = times.len();
                 check("the time grid", "grid.len()", "steps + 1", count, |n| n == steps as usize + 1)?;
-                let falls = times.windows(2).all(|t| t[0] > t[1]) && times[0] == 1.0 && times[count - 1] == 0.0;
+                let falls =
+                    times.windows(2).all(|t| t[0] > t[1]) && times[0] == 1.0 && times[count - 1] == 0.0;
                 let first_wrong = if falls { 0.0 } else { times[0] };
                 check("the time grid", "grid", "times falling from 1 to 0", first_wrong, |_| falls)?;
                 times.clone()
@@ -67,14 +68,25 @@ mod tests {
 
     #[test]
     fn every_grid_falls_from_one_to_zero() {
-        let grids = [TimeGrid::Uniform, TimeGrid::Squared, TimeGrid::Levels { rho: 7.0 }, TimeGrid::Levels { rho: 1.0 }];
+        let grids = [
+            TimeGrid::Uniform,
+            TimeGrid::Squared,
+            TimeGrid::Levels { rho: 7.0 },
+            TimeGrid::Levels { rho: 1.0 },
+        ];
         for sde in Sde::ALL {
             for alpha in Alpha::ALL {
                 let schedule = Schedule { sde, alpha, eta: 1e-3 };
                 for (grid, steps) in grids.iter().flat_map(|grid| [1, 2, 7, 256].map(|n| (grid, n))) {
                     let times = grid.times(&schedule, steps).unwrap();
-                    assert_eq!((times.len(), times[0], times[steps as usize]), (steps as usize + 1, 1.0, 0.0));
-                    assert!(times.windows(2).all(|t| t[0] > t[1]), "{grid:?} {schedule:?} {steps}: {times:?}");
+                    assert_eq!(
+                        (times.len(), times[0], times[steps as usize]),
+                        (steps as usize + 1, 1.0, 0.0)
+                    );
+                    assert!(
+                        times.windows(2).all(|t| t[0] > t[1]),
+                        "{grid:?} {schedule:?} {steps}: {times:?}"
+                    );
                 }
             }
         }

@@ -92,7 +92,9 @@ impl Twisted {
         posterior.check(shape)?;
         if posterior.each.is_some() {
             return Err(DiffusionError::Guidance {
-                reason: "a twisted sampler's samples are weighed against each other; give one observation for all".into(),
+                reason:
+                    "a twisted sampler's samples are weighed against each other; give one observation for all"
+                        .into(),
             });
         }
         let run = TwistedRun {
@@ -153,7 +155,8 @@ impl TwistedRun {
     ) -> Result<f64, DiffusionError> {
         let logs: Vec<f64> = executor.read(LOG_WEIGHT)?.iter().map(|w| w.to_f64()).collect();
         // A sample that has left the real numbers weighs nothing.
-        let logs: Vec<f64> = logs.into_iter().map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
+        let logs: Vec<f64> =
+            logs.into_iter().map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
         let greatest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if !greatest.is_finite() {
             return Err(DiffusionError::Weights { step });

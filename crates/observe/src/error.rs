@@ -16,7 +16,9 @@ pub enum ObserveError {
         why: String,
     },
     /// The noise is not a standard deviation.
-    #[error("use an observation: `noise_std` must be finite and not negative, above 0 where there is a density, but it is {0}")]
+    #[error(
+        "use an observation: `noise_std` must be finite and not negative, above 0 where there is a density, but it is {0}"
+    )]
     Noise(f64),
     /// A value is NaN or infinite.
     #[error("use an observation: value {index:?} is {value}, which is not finite")]

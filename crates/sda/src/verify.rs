@@ -24,7 +24,17 @@ pub(crate) struct Arguments {
 }
 
 const HEADS: [&str; 11] = [
-    "seen", "windows", "guidance", "sampler", "bias", "spread", "W2/√n", "residual", "evaluations", "products", "expected",
+    "seen",
+    "windows",
+    "guidance",
+    "sampler",
+    "bias",
+    "spread",
+    "W2/√n",
+    "residual",
+    "evaluations",
+    "products",
+    "expected",
 ];
 const RIGHT: [bool; 11] = [false, false, false, false, true, true, true, true, true, true, false];
 
@@ -44,7 +54,8 @@ pub(crate) fn verify(arguments: &Arguments) -> anyhow::Result<bool> {
     let outcomes = run(&table, threads, executor, on_row);
     eprintln!();
     let outcomes = outcomes?;
-    let cells: Vec<Vec<String>> = table.iter().zip(&outcomes).map(|(row, outcome)| line(row, outcome)).collect();
+    let cells: Vec<Vec<String>> =
+        table.iter().zip(&outcomes).map(|(row, outcome)| line(row, outcome)).collect();
     println!("{}", columns(&HEADS, &cells, &RIGHT));
     let held = outcomes.iter().filter(|outcome| outcome.holds).count();
     let mark = if held == outcomes.len() { "✓" } else { "✗" };

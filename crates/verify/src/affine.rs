@@ -103,7 +103,11 @@ impl<'a, E: Executor> AffineSampler<'a, E> {
         let mut sample = Array2::<f64>::zeros((self.rows(), m));
         sample.slice_mut(s![1..=m, ..]).assign(&Array2::eye(m));
         let narrow = |values: Array2<f64>| -> ArrayD<E::Real> {
-            values.mapv(E::Real::from_f64).into_shape_with_order(shape).expect("M numbers of each row").into_dyn()
+            values
+                .mapv(E::Real::from_f64)
+                .into_shape_with_order(shape)
+                .expect("M numbers of each row")
+                .into_dyn()
         };
         self.executor.write(SAMPLE, narrow(sample).view())?;
         if self.width > m {

@@ -78,7 +78,18 @@ impl Chain {
         let observation_covariance = operator.dot(&covariance).dot(&operator.t()) + noise;
         let gain = solve(&observation_covariance, &operator.dot(&covariance))?.reversed_axes();
         let posterior_covariance = &covariance - &gain.dot(&operator).dot(&covariance);
-        Ok(Self { dynamics, length, dim, seen, mean, covariance, operator, observation_covariance, gain, posterior_covariance })
+        Ok(Self {
+            dynamics,
+            length,
+            dim,
+            seen,
+            mean,
+            covariance,
+            operator,
+            observation_covariance,
+            gain,
+            posterior_covariance,
+        })
     }
 
     /// The rotating AR(1) of the table: ρ 0.995, a turn in 30 steps, stationary covariance I, 65 states.
@@ -105,6 +116,10 @@ impl Chain {
     /// Errors: the operator does not apply.
     pub fn observation(&self) -> Result<Observation, VerifyError> {
         let shape = self.seen.operator.output_shape(&[1, self.length, self.dim])?;
-        Ok(Observation::new(self.seen.operator.clone(), ArrayD::zeros(shape[1..].to_vec()), self.seen.noise_std)?)
+        Ok(Observation::new(
+            self.seen.operator.clone(),
+            ArrayD::zeros(shape[1..].to_vec()),
+            self.seen.noise_std,
+        )?)
     }
 }

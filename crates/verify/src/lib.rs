@@ -22,6 +22,8 @@ pub use chain::{Chain, Seen};
 pub use error::VerifyError;
 pub use moments::{Errors, Moments};
 pub use sampled::sampled;
+#[cfg(test)]
+mod tests;
+
 pub use setting::{Prior, Setting};
 pub use table::{Expected, Outcome, Row, quick, rows, run};
-

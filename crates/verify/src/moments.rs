@@ -41,7 +41,8 @@ impl Moments {
         // Difference of means at y = A m, and its spread over y.
         let centre = chain.operator.dot(&chain.mean);
         let shift = self.gain.dot(&centre) + &self.offset - &chain.mean;
-        let squared = of_y.dot(&chain.observation_covariance).dot(&of_y.t()).diag().to_owned() + shift.mapv(|s| s * s);
+        let squared =
+            of_y.dot(&chain.observation_covariance).dot(&of_y.t()).diag().to_owned() + shift.mapv(|s| s * s);
         let bias = (&squared / &exact.diag()).sum() / m;
         let trace = |c: &Array2<f64>| c.diag().sum();
         let root = sqrt_spd(exact)?;

@@ -43,7 +43,8 @@ pub fn sampled<E: Executor>(
     let mut posterior = setting.posterior(chain)?;
     let mut shape = vec![count];
     shape.extend(posterior.observation.values.shape());
-    posterior.each = Some(y.clone().into_shape_with_order(shape).expect("P numbers of each sample").into_dyn());
+    posterior.each =
+        Some(y.clone().into_shape_with_order(shape).expect("P numbers of each sample").into_dyn());
     let shape = [count, chain.length, chain.dim];
     let run = setting.sampler.compile(executor, &posterior, &shape, NoiseSource::Drawn)?;
     let Sampled::Finished(samples) = run.run(executor, seed, |_| ControlFlow::Continue(()))? else {
@@ -52,7 +53,11 @@ pub fn sampled<E: Executor>(
     if !samples.diverged.is_empty() {
         return Err(VerifyError::NotFinite { step: samples.diverged[0].step });
     }
-    let x = samples.values.mapv(|x| x.to_f64()).into_shape_with_order((count, m)).expect("M numbers of each sample");
+    let x = samples
+        .values
+        .mapv(|x| x.to_f64())
+        .into_shape_with_order((count, m))
+        .expect("M numbers of each sample");
     let centre = chain.operator.dot(&chain.mean);
     let exact = (&y - &centre).dot(&chain.gain.t()) + &chain.mean;
     let away = &x - &exact;

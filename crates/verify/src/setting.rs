@@ -1,6 +1,8 @@
 //! One way of sampling the chain's posterior.
 
-use sda_diffusion::{GaussianScore, Guidance, LocalScore, NoisePredictor, Place, Posterior, PriorCovariance, Sampler};
+use sda_diffusion::{
+    GaussianScore, Guidance, LocalScore, NoisePredictor, Place, Posterior, PriorCovariance, Sampler,
+};
 
 use crate::chain::Chain;
 use crate::error::VerifyError;

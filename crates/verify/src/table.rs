@@ -109,7 +109,9 @@ impl Row {
     /// The guidance and where it is formed.
     pub fn guidance(&self) -> String {
         let name = match &self.setting.guidance {
-            Guidance::Sda { gamma, detach } => format!("SDA γ={gamma}{}", if *detach { " detached" } else { "" }),
+            Guidance::Sda { gamma, detach } => {
+                format!("SDA γ={gamma}{}", if *detach { " detached" } else { "" })
+            }
             Guidance::SdaPerVariable { .. } => "SDA γ per variable".into(),
             Guidance::SdaSpectral { .. } => "SDA γ spectral".into(),
             Guidance::Dps { zeta, .. } => format!("DPS ζ={zeta}"),
@@ -167,7 +169,8 @@ pub fn run<E: Executor>(
     on_row: impl Fn(usize, &Outcome) + Sync,
 ) -> Result<Vec<Outcome>, VerifyError> {
     let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<Option<Result<Outcome, VerifyError>>>> = Mutex::new(rows.iter().map(|_| None).collect());
+    let outcomes: Mutex<Vec<Option<Result<Outcome, VerifyError>>>> =
+        Mutex::new(rows.iter().map(|_| None).collect());
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, rows.len().max(1)) {
             scope.spawn(|| {

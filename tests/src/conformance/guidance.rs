@@ -1,7 +1,9 @@
 //! The posterior's noise estimate by each approximation of the likelihood.
 
 use sda_core::Real;
-use sda_diffusion::{DpsNorm, GlobalScore, Guidance, LocalScore, NoisePredictor, Place, Posterior, TimeNodes};
+use sda_diffusion::{
+    DpsNorm, GlobalScore, Guidance, LocalScore, NoisePredictor, Place, Posterior, TimeNodes,
+};
 use sda_graph::{Executor, Graph};
 use sda_observe::{Observation, Operator};
 use serde_json::Value;
@@ -86,7 +88,8 @@ pub(super) fn check<E: Executor>(case: &Case, executor: &mut E, report: &mut Rep
         let got = estimate(case, executor, &prior);
         report.compare("out.prior_eps", &got, tolerance);
     }
-    let posterior = Posterior { place: Place::Composed, ..Posterior::new(prior, observation(case), guidance(case)) };
+    let posterior =
+        Posterior { place: Place::Composed, ..Posterior::new(prior, observation(case), guidance(case)) };
     let got = estimate(case, executor, &posterior);
     report.compare("out.eps", &got, tolerance);
 }

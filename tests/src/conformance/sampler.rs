@@ -46,7 +46,8 @@ fn sample<E: Executor>(case: &Case, executor: &mut E, predictor: &dyn NoisePredi
 pub(super) fn check<E: Executor>(case: &Case, executor: &mut E, report: &mut Report<'_>) {
     let prior = prior(case, executor);
     let got = if case.tensors.contains_key("in.y") {
-        let posterior = Posterior { place: Place::Composed, ..Posterior::new(prior, observation(case), guidance(case)) };
+        let posterior =
+            Posterior { place: Place::Composed, ..Posterior::new(prior, observation(case), guidance(case)) };
         sample(case, executor, &posterior)
     } else {
         sample(case, executor, &prior)

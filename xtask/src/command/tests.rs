@@ -46,6 +46,12 @@ fn devices_are_listed_by_the_binary() {
 }
 
 #[test]
+fn the_sampler_is_verified_by_the_binary() {
+    assert_eq!(last("verify --quick"), "run --profile release -p sda -- verify --quick");
+    assert_eq!(last("verify --profile test --quick"), "run --profile test -p sda -- verify --quick");
+}
+
+#[test]
 fn tests_are_those_of_the_workspace_unless_a_package_is_named() {
     assert_eq!(last("test"), "test --workspace");
     assert_eq!(last("test conformance -- --nocapture -p"), "test --workspace conformance -- --nocapture -p");

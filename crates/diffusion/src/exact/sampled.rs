@@ -168,7 +168,8 @@ fn every_guidance_is_formed_in_each_window_with_what_falls_in_it() {
                     let a = a.slice(s![.., columns.clone()]).to_owned();
                     let own = Guided::of(&guidance, &covariance(width), &a, seen.noise_std, mu, sigma);
                     for state in windows.owned(q) {
-                        let (to, from) = (2 * state..2 * state + 2, 2 * (state - start)..2 * (state - start) + 2);
+                        let (to, from) =
+                            (2 * state..2 * state + 2, 2 * (state - start)..2 * (state - start) + 2);
                         let of_x = own.of_x.slice(s![from.clone(), ..]);
                         dense.of_x.slice_mut(s![to.clone(), columns.clone()]).assign(&of_x);
                         for (k, &p) in seen_here.iter().enumerate() {
@@ -179,6 +180,20 @@ fn every_guidance_is_formed_in_each_window_with_what_falls_in_it() {
                 }
                 assert_affine(&emitted(&predictor, &x, t), &dense, &x, &y);
             }
+        }
+    }
+}
+
+#[test]
+fn composition_of_windows_that_hold_the_trajectory_is_its_own_score() {
+    let (length, order) = (65, 32);
+    let x = random(&[2, length, 2], 7);
+    for t in [1.0, 0.5, 0.05, 0.0] {
+        let whole = emitted(&exact_score(length), &x, t);
+        for stride in [1, 16, 65] {
+            let composed = LocalScore { kernel: exact_score(2 * order + 1), order, stride };
+            let away = emitted(&composed, &x, t) - &whole;
+            assert!(away.iter().all(|d| d.abs() < 1e-6));
         }
     }
 }
@@ -211,12 +226,7 @@ const SAMPLES: usize = 512;
 const SEEN: Seen = Seen { every: 4, noise_std: 0.1 };
 
 fn sampler(corrections: u32) -> Sampler {
-    Sampler {
-        steps: 32,
-        corrections,
-        grid: TimeGrid::Squared,
-        ..Sampler::default()
-    }
+    Sampler { steps: 32, corrections, grid: TimeGrid::Squared, ..Sampler::default() }
 }
 
 /// An observation drawn from the model.

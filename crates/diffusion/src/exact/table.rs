@@ -9,11 +9,7 @@ const LO: Seen = Seen { every: 8, noise_std: 0.05 };
 const HI: Seen = Seen { every: 1, noise_std: 0.25 };
 
 fn sampler(corrections: u32) -> Sampler {
-    Sampler {
-        steps: 128,
-        corrections,
-        ..Sampler::default()
-    }
+    Sampler { steps: 128, corrections, ..Sampler::default() }
 }
 
 /// Units of the last digit printed. One entry (k = 2, lo, C = 1: .46847) was printed as .469, rounded twice.

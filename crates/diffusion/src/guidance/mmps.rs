@@ -17,7 +17,6 @@ use super::problem::Problem;
 ///
 /// Source: Rozet, Andry, Lanusse & Louppe 2024, arXiv 2405.13712.
 pub(super) fn emit(g: &mut Graph, problem: &Problem<'_>, iterations: usize) -> NodeId {
-    let solution =
-        solve(g, problem, iterations, problem.is_composed, |g, w| problem.covariance_times(g, w));
+    let solution = solve(g, problem, iterations, problem.is_composed, |g, w| problem.covariance_times(g, w));
     problem.posterior_of_scaled(g, solution.step)
 }

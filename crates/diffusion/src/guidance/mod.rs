@@ -270,7 +270,13 @@ impl<P: NoisePredictor> Posterior<P> {
     /// log N(y | A(x̂), (σ_y² + γ σ²/μ²) I), up to a constant.
     ///
     /// Shapes: `denoised` x̂ [N, L, …], result [N, 1].
-    pub(crate) fn emit_potential(&self, g: &mut Graph, denoised: NodeId, gamma: f64, time: &TimeNodes) -> NodeId {
+    pub(crate) fn emit_potential(
+        &self,
+        g: &mut Graph,
+        denoised: NodeId,
+        gamma: f64,
+        time: &TimeNodes,
+    ) -> NodeId {
         let observed = self.observed(g, denoised);
         let predicted = self.observation.operator.emit(g, denoised);
         let residual = residual(g, observed, predicted);
@@ -379,7 +385,9 @@ impl<P: NoisePredictor> Posterior<P> {
             let expected = self.observed_shape(shape[0]);
             if each.shape() != expected {
                 let found = each.shape();
-                return refuse(format!("observations of each sample have shape {found:?}, and {expected:?} belong"));
+                return refuse(format!(
+                    "observations of each sample have shape {found:?}, and {expected:?} belong"
+                ));
             }
         }
         let is_noiseless = self.observation.noise_std == 0.0;
@@ -419,7 +427,9 @@ impl<P: NoisePredictor> Posterior<P> {
         let states = self.covariance_states(shape[1]);
         let numbers = states * shape[2..].iter().product::<usize>();
         let Some(covariance) = &self.covariance else {
-            return refuse(format!("JFPS guidance needs the data's covariance over {states} states; estimate it first"));
+            return refuse(format!(
+                "JFPS guidance needs the data's covariance over {states} states; estimate it first"
+            ));
         };
         let found = match &covariance.modes {
             None => covariance.variances.len(),
@@ -428,7 +438,9 @@ impl<P: NoisePredictor> Posterior<P> {
         if found == numbers {
             return Ok(());
         }
-        refuse(format!("the data's covariance has {found} rows, and the {states} states have {numbers} numbers"))
+        refuse(format!(
+            "the data's covariance has {found} rows, and the {states} states have {numbers} numbers"
+        ))
     }
 }
 

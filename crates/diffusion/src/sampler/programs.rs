@@ -9,7 +9,8 @@ use crate::stream;
 
 /// Declares the inputs of one time for all samples.
 pub(crate) fn declare_time(g: &mut Graph, suffix: &str) -> TimeNodes {
-    let mut input = |name: &str, shape: &[usize]| g.input(Declaration::shared(format!("{name}{suffix}"), shape));
+    let mut input =
+        |name: &str, shape: &[usize]| g.input(Declaration::shared(format!("{name}{suffix}"), shape));
     TimeNodes {
         features: input("features", &[1, TIME_FEATURES]),
         mu: input("mu", &[]),

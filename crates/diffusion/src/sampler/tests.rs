@@ -24,11 +24,7 @@ impl NoisePredictor for Gaussian {
 }
 
 fn sampler(steps: u32, corrections: u32) -> Sampler {
-    Sampler {
-        steps,
-        corrections,
-        ..Sampler::default()
-    }
+    Sampler { steps, corrections, ..Sampler::default() }
 }
 
 const SHAPE: [usize; 3] = [5, 4, 2];
@@ -230,9 +226,14 @@ fn all_that_grows_with_the_samples_is_one_region_of_rows() {
     let prior = crate::GlobalScore::new(network).local(2, 2);
     let (shape, drawn) = ([37, 14, 3], NoiseSource::Drawn);
     let mut programs = Vec::new();
-    for guidance in [crate::Guidance::Sda { gamma: 1e-2, detach: false }, crate::Guidance::Mmps { iterations: 2 }] {
+    for guidance in
+        [crate::Guidance::Sda { gamma: 1e-2, detach: false }, crate::Guidance::Mmps { iterations: 2 }]
+    {
         for place in [crate::Place::Composed, crate::Place::Windowed] {
-            let posterior = crate::Posterior { place, ..crate::Posterior::new(&prior, observation.clone(), guidance.clone()) };
+            let posterior = crate::Posterior {
+                place,
+                ..crate::Posterior::new(&prior, observation.clone(), guidance.clone())
+            };
             programs.extend([
                 predictor_program(Integrator::Dpm2m, &posterior, &shape, drawn),
                 corrector_program(&sampler(2, 1), &posterior, &shape, drawn),

@@ -56,7 +56,10 @@ fn weights_set_a_wrong_guidance_right() {
         let (got_mean, got_spread, samples) = moments(guidance, &twisted(0.5));
         let error = |a: &Array1<f64>| (a - &mean).iter().fold(0.0f64, |m, d| m.max(d.abs()));
         let wide = |a: &Array2<f64>| (a - &spread).iter().fold(0.0f64, |m, d| m.max(d.abs()));
-        assert!(error(&got_mean) < 0.06 && wide(&got_spread) < 0.06, "{gamma}: {got_mean} {got_spread}, {mean} {spread}");
+        assert!(
+            error(&got_mean) < 0.06 && wide(&got_spread) < 0.06,
+            "{gamma}: {got_mean} {got_spread}, {mean} {spread}"
+        );
         assert_eq!(samples.effective_sample_size.len(), 65);
         assert!(samples.effective_sample_size.iter().all(|&n| (1.0..=SAMPLES as f64 + 1e-6).contains(&n)));
         assert!(samples.distinct > SAMPLES / 4 && samples.distinct <= SAMPLES);
@@ -64,7 +67,10 @@ fn weights_set_a_wrong_guidance_right() {
         let mut executor = Interpreter::<f64>::new();
         let guidance = Guidance::Sda { gamma, detach: false };
         let drawn = crate::sampler::NoiseSource::Drawn;
-        let run = twisted(0.5).sampler.compile(&mut executor, &posterior(guidance), &[SAMPLES, 2, 1], drawn).unwrap();
+        let run = twisted(0.5)
+            .sampler
+            .compile(&mut executor, &posterior(guidance), &[SAMPLES, 2, 1], drawn)
+            .unwrap();
         let crate::sampler::Sampled::Finished(plain) =
             run.run(&mut executor, 3, |_| std::ops::ControlFlow::Continue(())).unwrap()
         else {
@@ -74,7 +80,10 @@ fn weights_set_a_wrong_guidance_right() {
         let plain_mean = x.mean_axis(Axis(0)).unwrap();
         let centred = &x - &plain_mean;
         let plain_spread = centred.t().dot(&centred) / SAMPLES as f64;
-        assert!(error(&plain_mean) > 0.1 || wide(&plain_spread) > 0.1, "{gamma}: {plain_mean} {plain_spread}");
+        assert!(
+            error(&plain_mean) > 0.1 || wide(&plain_spread) > 0.1,
+            "{gamma}: {plain_mean} {plain_spread}"
+        );
     }
 }
 

@@ -13,7 +13,8 @@ pub use recipe::{Recipe, load_recipe};
 pub use settings::Setting;
 
 use sda_diffusion::{
-    Denoiser, Guidance, Integrator, LangevinStep, LossWeight, Place, Sampler, Schedule, TimeGrid, TrainingTimes,
+    Denoiser, Guidance, Integrator, LangevinStep, LossWeight, Place, Sampler, Schedule, TimeGrid,
+    TrainingTimes,
 };
 use sda_nn::{AdamW, LearningRate, Network};
 use sda_observe::Operator;
@@ -231,9 +232,20 @@ pub struct SamplerConfig {
 impl SamplerConfig {
     /// The sampler with a number of corrections, for an observation with this noise.
     pub fn with(&self, schedule: Schedule, corrections: u32, noise_std: f64) -> Sampler {
-        let Self { steps, tau, grid, corrector_floor, gated, integrator, langevin, largest_delta } = self.clone();
+        let Self { steps, tau, grid, corrector_floor, gated, integrator, langevin, largest_delta } =
+            self.clone();
         let corrector_floor = if gated { corrector_floor.max(noise_std) } else { corrector_floor };
-        Sampler { schedule, steps, corrections, tau, grid, corrector_floor, integrator, langevin, largest_delta }
+        Sampler {
+            schedule,
+            steps,
+            corrections,
+            tau,
+            grid,
+            corrector_floor,
+            integrator,
+            langevin,
+            largest_delta,
+        }
     }
 }
 

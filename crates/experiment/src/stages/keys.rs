@@ -14,14 +14,20 @@ pub(crate) fn data(recipe: &Recipe) -> String {
 pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
     // Of the score, what is trained; how its windows are composed matters to the samples only.
     let network = format!("{} {}", e.score.window(), to_text(e.score.network()));
-    let mut parts = vec![data(recipe), network, to_text(&e.schedule), as_before(&e.training), e.seed.to_string()];
+    let mut parts =
+        vec![data(recipe), network, to_text(&e.schedule), as_before(&e.training), e.seed.to_string()];
     parts.extend((e.denoiser != Denoiser::Noise).then(|| to_text(&e.denoiser)));
     key("train", &rounded(&parts, e.precision))
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 5] =
-    ["times: Uniform,", "weight: Noise,", "integrator: Exponential,", "langevin: Trajectory,", "largest_delta: None,"];
+const LATER: [&str; 5] = [
+    "times: Uniform,",
+    "weight: Noise,",
+    "integrator: Exponential,",
+    "langevin: Trajectory,",
+    "largest_delta: None,",
+];
 
 /// Settings as text, without those of [`LATER`] that leave everything as it was: such results keep their keys.
 fn as_before<T: Serialize>(settings: &T) -> String {
@@ -60,7 +66,8 @@ pub(crate) fn samples(
 ) -> String {
     let a = &e.assimilation;
     let sampler = as_before(&a.sampler.with(e.schedule, corrections, o.noise_std));
-    let mut parts = vec![model.to_owned(), observation.to_owned(), to_text(&e.score), to_text(&a.guidance), sampler];
+    let mut parts =
+        vec![model.to_owned(), observation.to_owned(), to_text(&e.score), to_text(&a.guidance), sampler];
     parts.push(format!("{} {}", a.samples, e.seed));
     // Composed was the only place once.
     parts.extend((a.place != Place::Composed).then(|| to_text(&a.place)));
@@ -95,7 +102,8 @@ mod tests {
         recipe.steps = e.data.steps.unwrap_or(recipe.steps);
         let observation = observation(&recipe, &e, &e.observations[0], 0, 0);
         let model = model(&recipe, &e);
-        let (reference, samples) = (reference(&observation, &e), samples(&model, &observation, &e, &e.observations[0], 1));
+        let (reference, samples) =
+            (reference(&observation, &e), samples(&model, &observation, &e, &e.observations[0], 1));
         [data(&recipe), model, observation, reference, samples]
     }
 

@@ -56,9 +56,17 @@ fn printed() -> Vec<Row> {
     let slid = |order, stride| Prior::Windows { order, stride };
     let table = [
         (Prior::Whole, sda(), [".142/.815/.0554", ".129/.924/.0316", ".317/.749/.0861", ".110/.950/.0222"]),
-        (Prior::Whole, mmps(Prior::Whole), [".003/.973/.0064", "0/1.011/.0036", ".003/.969/.0064", "0/1.012/.0036"]),
+        (
+            Prior::Whole,
+            mmps(Prior::Whole),
+            [".003/.973/.0064", "0/1.011/.0036", ".003/.969/.0064", "0/1.012/.0036"],
+        ),
         (slid(2, 1), sda(), ["3.40/3.47/.778", "2.11/2.38/.469", "2.46/2.78/.545", "1.23/1.88/.273"]),
-        (slid(2, 1), mmps(slid(2, 1)), ["3.54/3.35/.785", "2.18/2.21/.461", ".84/1.63/.188", ".53/1.39/.115"]),
+        (
+            slid(2, 1),
+            mmps(slid(2, 1)),
+            ["3.54/3.35/.785", "2.18/2.21/.461", ".84/1.63/.188", ".53/1.39/.115"],
+        ),
         (slid(4, 1), sda(), ["1.58/2.58/.425", ".33/1.37/.106", ".85/1.86/.252", ".24/1.18/.066"]),
         (slid(4, 1), mmps(slid(4, 1)), ["1.70/2.22/.397", ".40/1.29/.096", ".36/1.15/.070", ".16/1.10/.033"]),
         (slid(8, 1), mmps(slid(8, 1)), [".17/1.05/.036", ".04/1.03/.010", ".10/.99/.017", ".03/1.02/.006"]),
@@ -70,7 +78,10 @@ fn printed() -> Vec<Row> {
             let mut numbers = entry.split('/');
             let printed = [(); 3].map(|()| numbers.next().unwrap_or_default());
             let quick = matches!(prior, Prior::Whole | WIDE) && seen.name == "lo" && corrections == 1;
-            Row { quick, ..row(seen, prior, guidance.clone(), uniform(corrections), Expected::Printed(printed)) }
+            Row {
+                quick,
+                ..row(seen, prior, guidance.clone(), uniform(corrections), Expected::Printed(printed))
+            }
         })
     };
     table.into_iter().flat_map(of).collect()
@@ -87,7 +98,8 @@ fn bounds() -> Vec<Row> {
             (64, TimeGrid::Squared, 0.0050),
         ] {
             let sampler = steps(count, grid, Integrator::Exponential);
-            let mut bound = row(seen.clone(), Prior::Whole, mmps(Prior::Whole), sampler, Expected::AtMost(most));
+            let mut bound =
+                row(seen.clone(), Prior::Whole, mmps(Prior::Whole), sampler, Expected::AtMost(most));
             bound.quick = count == 64;
             rows.push(bound);
         }
@@ -171,7 +183,9 @@ fn samplers() -> Vec<Row> {
         }
     }
     // The corrector's own excess of residual, and the gate that stops it.
-    for (tau, corrector_floor, w2) in [(0.25, 0.0, 0.00356), (0.5, 0.0, 0.00837), (0.25, 0.05, 0.00133), (0.5, 0.05, 0.00407)] {
+    for (tau, corrector_floor, w2) in
+        [(0.25, 0.0, 0.00356), (0.5, 0.0, 0.00837), (0.25, 0.05, 0.00133), (0.5, 0.05, 0.00407)]
+    {
         let sampler = Sampler { tau, corrector_floor, ..uniform(1) };
         rows.push(row(Seen::lo(), Prior::Whole, mmps(Prior::Whole), sampler, recorded(w2, None)));
     }
@@ -203,7 +217,9 @@ fn by_samples() -> Vec<Row> {
             let samples = Some(1024);
             let mut one = row(seen, prior, guidance.clone(), sampler.clone(), recorded(w2, samples));
             one.samples = samples;
-            one.quick = one.seen.name == "lo" && sampler.langevin == LangevinStep::Trajectory && sampler.corrections > 0;
+            one.quick = one.seen.name == "lo"
+                && sampler.langevin == LangevinStep::Trajectory
+                && sampler.corrections > 0;
             rows.push(one);
         }
     }
