@@ -61,6 +61,8 @@ pub struct Run {
     pub(crate) system: Box<dyn System>,
     pub(crate) folder: PathBuf,
     pub(crate) data_folder: PathBuf,
+    /// Of the trained weights, where the experiment names some.
+    pub(crate) weights: Option<PathBuf>,
     pub(crate) threads: usize,
     /// The device in one line.
     pub(crate) described: String,
@@ -92,12 +94,14 @@ impl Run {
             .unwrap_or_else(|| options.root.join("runs").join(format!("{}{tier}", loaded.name)));
         let precision: Precision = loaded.experiment.precision.into();
         let opened = Device::choose(&options.device, options.threads, precision).map_err(start_device)?;
+        let weights = loaded.experiment.weights.as_ref().map(|name| options.root.join(name));
         let run = Self {
             loaded,
             recipe,
             system,
             folder,
             data_folder: options.data.clone().unwrap_or(recipes),
+            weights,
             threads: options.threads,
             described: opened.device.describe(),
             device: opened.device,
@@ -119,8 +123,9 @@ impl Run {
             .build()
             .map_err(ExperimentError::stage("start the threads"))?;
         // The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.
+        let shipped = stages::train::shipped(self)?;
         let store = pool.install(|| stages::simulate::simulate(self))?;
-        let model = stages::train::train(self, &store)?;
+        let model = shipped.map_or_else(|| stages::train::train(self, &store), Ok)?;
         let observed = stages::observe::observe(self, &store)?;
         let references = pool.install(|| stages::reference::reference(self, &observed))?;
         let samples = stages::assimilate::assimilate(self, &model, &observed)?;

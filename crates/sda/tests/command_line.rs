@@ -12,4 +12,6 @@ mod command_line {
     mod sandbox;
     mod smoke;
     mod threads;
+    mod verify;
+    mod weights;
 }

@@ -41,6 +41,9 @@ pub struct Experiment {
     /// What the network's output means.
     #[serde(default)]
     pub denoiser: Denoiser,
+    /// File of trained weights, from the folder of `experiments/` on, in place of a training.
+    #[serde(default)]
+    pub weights: Option<String>,
     /// Noise levels.
     #[serde(default)]
     pub schedule: Schedule,
@@ -260,6 +263,9 @@ pub struct ParticleReference {
     /// Whether samples are drawn by backward simulation instead of tracing the surviving paths.
     #[serde(default)]
     pub backward: bool,
+    /// Particles of two bootstrap filters whose traced paths are scored beside it, as the published tables have them.
+    #[serde(default)]
+    pub bootstrap: Option<usize>,
 }
 
 /// A number that the evaluation must find.

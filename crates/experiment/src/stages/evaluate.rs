@@ -113,6 +113,9 @@ fn of_reference(run: &Run, o: &Observed, r: &Reference) -> Result<Vec<(&'static 
     let mut values = densities(run, o, first)?;
     values.push(("w1", w1(&first.view(), &second.view())?));
     values.push(("mmd2", mmd2(&first.view(), &second.view())?));
+    if let Some([first, second]) = &r.paths {
+        values.push(("w1_bootstrap", w1(&first.view(), &second.view())?));
+    }
     values.push(("least_effective_sample_size", r.least_effective));
     values.push(("log_evidence", r.log_evidence));
     Ok(values)
@@ -139,6 +142,10 @@ fn of_samples(
     values.push(("w1", distance));
     values.push(("w1_ratio", distance / floor));
     values.push(("mmd2", mmd2(&p.values.view(), &first)?));
+    if let Some([paths, _]) = &r.paths {
+        let paths = paths.slice_axis(Axis(0), (0..p.count()).into());
+        values.push(("w1_bootstrap", w1(&p.values.view(), &paths)?));
+    }
     for (name, metric) in
         [("log_likelihood", "log_likelihood_difference"), ("log_prior", "log_prior_difference")]
     {

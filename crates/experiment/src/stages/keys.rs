@@ -2,8 +2,10 @@
 
 use crate::config::{Experiment, ObservationConfig, Precision, Recipe, to_text};
 use crate::key::key;
+use ndarray::ArrayD;
 use sda_diffusion::{Denoiser, Place};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The simulated data.
 pub(crate) fn data(recipe: &Recipe) -> String {
@@ -21,12 +23,13 @@ pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 5] = [
+const LATER: [&str; 6] = [
     "times: Uniform,",
     "weight: Noise,",
     "integrator: Exponential,",
     "langevin: Trajectory,",
     "largest_delta: None,",
+    "bootstrap: None,",
 ];
 
 /// Settings as text, without those of [`LATER`] that leave everything as it was: such results keep their keys.
@@ -35,6 +38,16 @@ fn as_before<T: Serialize>(settings: &T) -> String {
     let is_later = |line: &&str| LATER.contains(&line.trim());
     let kept: Vec<&str> = text.lines().filter(|line| !is_later(line)).collect();
     kept.join("\n")
+}
+
+/// Weights that were trained elsewhere: all of their numbers.
+pub(crate) fn shipped(tensors: &BTreeMap<String, ArrayD<f32>>) -> String {
+    let of = |(name, values): (&String, &ArrayD<f32>)| {
+        let bits: String = values.iter().map(|x| format!("{:08x}", x.to_bits())).collect();
+        format!("{name} {:?} {bits}", values.shape())
+    };
+    let parts: Vec<String> = tensors.iter().map(of).collect();
+    key("weights", &parts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// One observation of one test trajectory.
@@ -53,7 +66,7 @@ pub(crate) fn observation(
 
 /// The particle filter's samples of one observation.
 pub(crate) fn reference(observation: &str, e: &Experiment) -> String {
-    key("reference", &[observation, &to_text(&e.reference), &e.assimilation.samples.to_string()])
+    key("reference", &[observation, &as_before(&e.reference), &e.assimilation.samples.to_string()])
 }
 
 /// The posterior samples of one observation with one number of corrections.
@@ -91,6 +104,10 @@ mod tests {
     use crate::config::{self, Setting};
     use std::path::Path;
 
+    /// First 16 digits of the keys of the smoke tier, as they were in version 0.1.0 before other integrators.
+    const KEYS_OF_THE_SMOKE_TIER: [&str; 5] =
+        ["a6f20a04fe11ed09", "42fb23c690140861", "0fcfec6b990d64d4", "cff8415089aedfdd", "5bfccfcd7ca05a9a"];
+
     /// Keys of data, model, observation, reference and samples, with settings applied to the smoke tier.
     fn keys(settings: &[&str]) -> [String; 5] {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -105,6 +122,15 @@ mod tests {
         let (reference, samples) =
             (reference(&observation, &e), samples(&model, &observation, &e, &e.observations[0], 1));
         [data(&recipe), model, observation, reference, samples]
+    }
+
+    /// Results of before there were these settings are still found.
+    #[test]
+    fn keys_are_those_of_the_first_results() {
+        let [data, model, observation, reference, samples] = keys(&[]);
+        let first = |key: String| key[..16].to_owned();
+        let found = [data, model, observation, reference, samples].map(first);
+        assert_eq!(found, KEYS_OF_THE_SMOKE_TIER);
     }
 
     #[test]
@@ -124,6 +150,13 @@ mod tests {
             ("reference.particles=2048", [false, false, false, true, false]),
             ("assimilation.guidance.gamma=1e-2", [false, false, false, false, true]),
             ("assimilation.sampler.tau=0.5", [false, false, false, false, true]),
+            ("assimilation.place=Windowed", [false, false, false, false, true]),
+            ("assimilation.sampler.integrator=Heun", [false, false, false, false, true]),
+            ("assimilation.sampler.gated=true", [false, false, false, false, true]),
+            ("denoiser=Preconditioned(data_std: 1.0)", [false, true, false, false, true]),
+            ("training.times=LogNormal(mean: -1.0, std: 1.0)", [false, true, false, false, true]),
+            ("training.weight=Output", [false, true, false, false, true]),
+            ("reference.bootstrap=512", [false, false, false, true, false]),
             ("assimilation.corrections=[0, 1, 2]", [false; 5]),
             ("assimilation.trajectories=2", [false; 5]),
             ("precision=F32", [false; 5]),

@@ -8,9 +8,10 @@ use crate::key::seed;
 use crate::run::Run;
 use ndarray::{Array1, Array2, Array3, Axis};
 use sda_core::Stream;
-use sda_filters::{BootstrapFilter, LinearOperator, Observations};
+use sda_filters::{BootstrapFilter, LinearOperator, Observations, ParticleHistory};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const STAGE: &str = "reference";
 /// Stream of the particle filter.
@@ -23,6 +24,8 @@ pub(crate) struct Reference {
     pub(crate) key: String,
     /// Two independent runs' samples [N, L, D].
     pub(crate) runs: [Array3<f64>; 2],
+    /// Two bootstrap filters' traced paths [N, L, D], where they are asked for.
+    pub(crate) paths: Option<[Array3<f64>; 2]>,
     /// Smallest effective sample size over the observations.
     pub(crate) least_effective: f64,
     /// log p(y).
@@ -51,45 +54,73 @@ fn one(run: &Run, o: &Observed) -> Result<(Reference, bool), ExperimentError> {
     let key = keys::reference(&o.key, e);
     let path = run.folder.join(format!("reference/{}.safetensors", o.stem()));
     if let Some(file) = Keyed::load(&path, &key, STAGE)? {
-        let number = |name: &str| file.facts[name].as_f64().unwrap_or(f64::NAN);
-        let reference = Reference {
-            runs: [file.trajectories("first", &path, STAGE)?, file.trajectories("second", &path, STAGE)?],
-            least_effective: number("least_effective_sample_size"),
-            log_evidence: number("log_evidence"),
-            key,
-        };
-        return Ok((reference, false));
+        return Ok((restored(&file, key, &path, e.reference.bootstrap.is_some())?, false));
     }
-    let (observations, operator) = per_state(run, o)?;
-    let mut runs = Vec::new();
+    let mut tensors = BTreeMap::new();
     let (mut least, mut evidence) = (f64::INFINITY, f64::NAN);
-    for independent in 0..2 {
-        let stream = Stream::new(seed(e.seed, [o.kind as u32, o.trajectory as u32, independent]), PARTICLES);
-        let filter = BootstrapFilter {
-            system: &*run.system,
-            particles: e.reference.particles,
-            burn_in: e.reference.burn_in,
-            resample_below: 1.0,
-            stream,
-        };
-        let wrap = ExperimentError::stage::<sda_filters::FilterError>(STAGE);
-        let history = filter.run(e.assimilation.length, &observations, &operator).map_err(&wrap)?;
+    for (independent, name) in RUNS.into_iter().enumerate() {
+        let history = filter(run, o, e.reference.particles, independent as u32)?;
         let samples = if e.reference.backward {
-            history.sample_backward(&*run.system, e.assimilation.samples).map_err(&wrap)?
+            history
+                .sample_backward(&*run.system, e.assimilation.samples)
+                .map_err(ExperimentError::stage(STAGE))?
         } else {
             history.sample_paths(e.assimilation.samples)
         };
         least = history.effective_sample_size.iter().copied().fold(least, f64::min);
         evidence = if independent == 0 { history.log_evidence } else { evidence };
         // Rounded to what the file holds, so that a run that reads it again has the same bits.
-        runs.push(samples.mapv(|x| x as f32));
+        tensors.insert(name.to_owned(), samples.mapv(|x| x as f32).into_dyn());
     }
-    let names = ["first", "second"].map(String::from);
-    let tensors: BTreeMap<_, _> = names.into_iter().zip(runs.iter().map(|r| r.clone().into_dyn())).collect();
+    for (independent, name) in PATHS.into_iter().enumerate() {
+        if let Some(particles) = e.reference.bootstrap {
+            let history = filter(run, o, particles, 2 + independent as u32)?;
+            let paths = history.sample_paths(e.assimilation.samples);
+            tensors.insert(name.to_owned(), paths.mapv(|x| x as f32).into_dyn());
+        }
+    }
     let facts = json!({ "least_effective_sample_size": least, "log_evidence": evidence });
-    Keyed { key: key.clone(), tensors, facts }.save(&path, STAGE)?;
-    let [first, second] = [0, 1].map(|i: usize| runs[i].mapv(f64::from));
-    Ok((Reference { key, runs: [first, second], least_effective: least, log_evidence: evidence }, true))
+    let file = Keyed { key: key.clone(), tensors, facts };
+    let reference = restored(&file, key, &path, e.reference.bootstrap.is_some())?;
+    file.save(&path, STAGE)?;
+    Ok((reference, true))
+}
+
+/// Tensors of the two runs, and of the two bootstrap filters.
+const RUNS: [&str; 2] = ["first", "second"];
+const PATHS: [&str; 2] = ["first paths", "second paths"];
+
+/// The reference that a file holds.
+fn restored(file: &Keyed, key: String, path: &Path, has_paths: bool) -> Result<Reference, ExperimentError> {
+    let number = |name: &str| file.facts[name].as_f64().unwrap_or(f64::NAN);
+    let both = |[first, second]: [&str; 2]| {
+        Ok::<_, ExperimentError>([
+            file.trajectories(first, path, STAGE)?,
+            file.trajectories(second, path, STAGE)?,
+        ])
+    };
+    Ok(Reference {
+        runs: both(RUNS)?,
+        paths: has_paths.then(|| both(PATHS)).transpose()?,
+        least_effective: number("least_effective_sample_size"),
+        log_evidence: number("log_evidence"),
+        key,
+    })
+}
+
+/// An independent run of the bootstrap filter.
+fn filter(
+    run: &Run,
+    o: &Observed,
+    particles: usize,
+    independent: u32,
+) -> Result<ParticleHistory, ExperimentError> {
+    let e = &run.loaded.experiment;
+    let (observations, operator) = per_state(run, o)?;
+    let stream = Stream::new(seed(e.seed, [o.kind as u32, o.trajectory as u32, independent]), PARTICLES);
+    let burn_in = e.reference.burn_in;
+    let filter = BootstrapFilter { system: &*run.system, particles, burn_in, resample_below: 1.0, stream };
+    filter.run(e.assimilation.length, &observations, &operator).map_err(ExperimentError::stage(STAGE))
 }
 
 /// The observation as the filter takes it: a linear function of single physical states.

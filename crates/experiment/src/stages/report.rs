@@ -242,7 +242,7 @@ fn assemble(
 /// Scores of one observation: the filter first, then each number of corrections.
 fn table(run: &Run, name: &str, scores: &Scores) -> Table {
     let e = &run.loaded.experiment;
-    let columns = [
+    let mut columns = vec![
         ("log p(x₂:L | x₁)", "log_prior"),
         ("log p(y | x)", "log_likelihood"),
         ("residual / noise", "residual_over_noise"),
@@ -250,6 +250,9 @@ fn table(run: &Run, name: &str, scores: &Scores) -> Table {
         ("W₁ / filter's", "w1_ratio"),
         ("MMD²", "mmd2"),
     ];
+    if e.reference.bootstrap.is_some() {
+        columns.push(("W₁ to bootstrap", "w1_bootstrap"));
+    }
     let row = |label: String, corrections: Option<u32>| {
         let cell = |metric: &str| match scores.mean(name, corrections, metric) {
             Some((value, error)) if error > 0.0 => Cell::Spread(value, error),

@@ -3,7 +3,7 @@
 use super::checkpoint::Clock;
 use super::keys;
 use super::samples::Keyed;
-use crate::config::Training;
+use crate::config::{ScoreConfig, Training};
 use crate::error::ExperimentError;
 use crate::key::seed;
 use crate::progress::Progress;
@@ -323,6 +323,52 @@ fn save(run: &Run, path: &Path, model: &Model) -> Result<(), ExperimentError> {
     ModelFile::new(tensors, header).save(path).map_err(ExperimentError::stage(STAGE))
 }
 
+/// The model of the file that the experiment names, if it names one.
+///
+/// Errors: a file that can't be read; weights of another network, window, diffusion or denoiser.
+pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
+    let Some(path) = &run.weights else { return Ok(None) };
+    let e = &run.loaded.experiment;
+    let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
+    let mut file = ModelFile::load(path).map_err(&wrap)?;
+    let header = &file.header;
+    let json = |value: Result<Value, serde_json::Error>| value.map_err(ExperimentError::stage(STAGE));
+    let window = json(serde_json::to_value(e.score.window()))?;
+    let mut compared = vec![
+        ("score.network", &header.architecture["network"], json(serde_json::to_value(e.score.network()))?),
+        ("schedule", &header.training["schedule"], json(serde_json::to_value(e.schedule))?),
+        ("denoiser", &header.training["denoiser"], json(serde_json::to_value(e.denoiser))?),
+    ];
+    // A network without a window of its own, a convolution, may see more than it was trained on.
+    if matches!(e.score, ScoreConfig::Local { .. }) {
+        compared.push(("the window of score", &header.architecture["window"], window));
+    }
+    for (field, found, expected) in compared {
+        if *found != expected {
+            let reason = format!(
+                "use {}: it was trained with {found} for {field}, and the experiment has {expected}; change the \
+                 experiment, or train with --set weights=None",
+                path.display()
+            );
+            return Err(ExperimentError::Stage { stage: STAGE, reason });
+        }
+    }
+    let key = keys::shipped(&file.tensors);
+    let curve = curve_of(&file.tensors);
+    file.tensors.retain(|name, _| !name.starts_with("curve."));
+    expect_parameters(run, &file)?;
+    run.reused(STAGE, path);
+    Ok(Some(Model { key, weights: file.tensors, curve }))
+}
+
+/// Errors: the tensors are not those of the experiment's network.
+fn expect_parameters(run: &Run, file: &ModelFile) -> Result<(), ExperimentError> {
+    let parameters = run.loaded.experiment.score.network().parameters();
+    let expected: Vec<(&str, &[usize])> =
+        parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
+    file.expect_shapes(&expected).map_err(ExperimentError::stage::<sda_data::DataError>(STAGE))
+}
+
 /// The model of a file, if it is there and has this key.
 ///
 /// Errors: a file that can't be read, or whose weights are not those of the experiment's network.
@@ -337,9 +383,6 @@ fn load(run: &Run, path: &Path, key: &str) -> Result<Option<Model>, ExperimentEr
     }
     let curve = curve_of(&file.tensors);
     file.tensors.retain(|name, _| !name.starts_with("curve."));
-    let parameters = run.loaded.experiment.score.network().parameters();
-    let expected: Vec<(&str, &[usize])> =
-        parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
-    file.expect_shapes(&expected).map_err(&wrap)?;
+    expect_parameters(run, &file)?;
     Ok(Some(Model { key: key.into(), weights: file.tensors, curve }))
 }

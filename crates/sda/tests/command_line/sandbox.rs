@@ -88,7 +88,7 @@ impl Sandbox {
 
     /// The small run, into `out`, on the CPU unless `more` has another device.
     pub(super) fn small(&self, more: &[&str]) -> Command {
-        let mut command = self.command(&["lorenz", "--tier", "smoke"]);
+        let mut command = self.command(&["lorenz_rozet2023", "--tier", "smoke"]);
         command.arg("--out").arg(self.out()).args(["--device", "cpu"]);
         command.args(SMALL.iter().flat_map(|setting| ["--set", setting])).args(more);
         command
