@@ -377,16 +377,11 @@ impl SamplerRun {
             if on_step(done).is_break() && done < self.sampler.steps {
                 return Ok(Sampled::Interrupted { step: done });
             }
-            if done.is_multiple_of(LOOK_EVERY) && self.all_diverged(executor, done)? {
+            if done.is_multiple_of(LOOK_EVERY) && all_diverged(executor, done)? {
                 break;
             }
         }
         self.samples(executor).map(Sampled::Finished)
-    }
-
-    /// Whether no sample was finite after each of the first steps.
-    fn all_diverged<E: Executor>(&self, executor: &mut E, steps: u32) -> Result<bool, DiffusionError> {
-        Ok(executor.read(FINITE_STEPS)?.iter().all(|&n| n.to_f64() < f64::from(steps)))
     }
 
     /// Sets the samples at t = 1 instead of drawing them.
@@ -488,6 +483,11 @@ impl SamplerRun {
             .collect();
         Ok(Samples { values, diverged })
     }
+}
+
+/// Whether no sample was finite after each of the first steps.
+fn all_diverged<E: Executor>(executor: &mut E, steps: u32) -> Result<bool, DiffusionError> {
+    Ok(executor.read(FINITE_STEPS)?.iter().all(|&n| n.to_f64() < f64::from(steps)))
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ impl<'a, E: Executor> AffineSampler<'a, E> {
         let mut after = Array2::zeros((self.rows(), self.width));
         let states = [(SAMPLE, 0), (PREVIOUS, m)];
         for (name, from) in &states[..self.width / m] {
-            let values = self.executor.read(name)?.mapv(|x| x.to_f64());
+            let values = self.executor.read(name)?.mapv(Real::to_f64);
             let values = values.into_shape_with_order((self.rows(), m)).expect("M numbers of each row");
             after.slice_mut(s![.., *from..from + m]).assign(&values);
         }

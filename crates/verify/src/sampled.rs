@@ -55,7 +55,7 @@ pub fn sampled<E: Executor>(
     }
     let x = samples
         .values
-        .mapv(|x| x.to_f64())
+        .mapv(Real::to_f64)
         .into_shape_with_order((count, m))
         .expect("M numbers of each sample");
     let centre = chain.operator.dot(&chain.mean);

@@ -2,7 +2,7 @@
 
 use sda_graph::{Graph, NodeId};
 
-use super::problem::Problem;
+use super::problem::{Problem, project};
 
 /// Least divisor: a residual of zero has a step of 0, not 0/0.
 const LEAST: f64 = 1e-30;
@@ -43,7 +43,7 @@ pub(super) fn solve(
     for iteration in 0..iterations {
         let adjoint = problem.adjoint(g, direction);
         let step = covariance(g, adjoint);
-        let seen = problem.project(g, direction, adjoint, step);
+        let seen = project(g, direction, adjoint, step);
         let curvature = dot(g, direction, seen);
         let mut goes_on = not_negative(g, curvature);
         if at_most_one {

@@ -46,13 +46,6 @@ impl Problem<'_> {
         flat(g, pulled)
     }
 
-    /// A v, as the adjoint of the adjoint.
-    ///
-    /// Shapes: `u` [N, P] any node and `adjoint` [N, M] its Aᵀ u; `v` [N, M], result [N, P].
-    pub(super) fn project(&self, g: &mut Graph, u: NodeId, adjoint: NodeId, v: NodeId) -> NodeId {
-        g.vjp(&[(adjoint, v)], &[u])[0]
-    }
-
     /// μ Jᵀ w, the derivative of μ x̂; ½ μ (J + Jᵀ) w where J need not be symmetric.
     ///
     /// Shapes: `w` [N, M], result the same.
@@ -92,4 +85,11 @@ impl Problem<'_> {
         let step = g.mul(step, ratio);
         self.posterior(g, step)
     }
+}
+
+/// A v, as the adjoint of the adjoint.
+///
+/// Shapes: `u` [N, P] any node and `adjoint` [N, M] its Aᵀ u; `v` [N, M], result [N, P].
+pub(super) fn project(g: &mut Graph, u: NodeId, adjoint: NodeId, v: NodeId) -> NodeId {
+    g.vjp(&[(adjoint, v)], &[u])[0]
 }

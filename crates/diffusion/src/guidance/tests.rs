@@ -55,7 +55,7 @@ fn residual(n: usize, y: [f64; 2]) -> [f64; 2] {
 }
 
 #[track_caller]
-fn assert_estimate(guidance: Guidance, y: [f64; 2], score: impl Fn(usize, usize) -> f64) {
+fn assert_estimate(guidance: &Guidance, y: [f64; 2], score: impl Fn(usize, usize) -> f64) {
     for times_of_samples in [false, true] {
         let got = estimate(&posterior(guidance.clone(), y), times_of_samples);
         for n in 0..3 {
@@ -77,7 +77,7 @@ fn sda_is_its_closed_form() {
     let variance = 0.01 + 0.05 * (SIGMA / MU).powi(2);
     for (detach, jacobian) in [(false, MU), (true, 1.0 / MU)] {
         let score = |n, p: usize| jacobian * residual(n, Y)[p] / variance;
-        assert_estimate(Guidance::Sda { gamma: 0.05, detach }, Y, score);
+        assert_estimate(&Guidance::Sda { gamma: 0.05, detach }, Y, score);
     }
 }
 
@@ -88,7 +88,7 @@ fn dps_is_its_closed_form_by_sample_and_by_batch() {
     for norm in [DpsNorm::Sample, DpsNorm::Batch] {
         let length = |n| if norm == DpsNorm::Sample { f64::sqrt(square(n)) } else { batch };
         let score = |n, p: usize| 2.0 * 0.7 * MU * residual(n, Y)[p] / length(n);
-        assert_estimate(Guidance::Dps { zeta: 0.7, norm }, Y, score);
+        assert_estimate(&Guidance::Dps { zeta: 0.7, norm }, Y, score);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sda_graph::{Graph, NodeId};
 
-use super::problem::Problem;
+use super::problem::{Problem, project};
 
 /// The posterior's noise estimate.
 ///
@@ -18,7 +18,7 @@ pub(super) fn emit(g: &mut Graph, problem: &Problem<'_>) -> NodeId {
     let ones = g.broadcast(one, &shape);
     let adjoint = problem.adjoint(g, ones);
     let step = problem.covariance_times(g, adjoint);
-    let sums = problem.project(g, ones, adjoint, step);
+    let sums = project(g, ones, adjoint, step);
     let zero = g.scalar(0.0);
     let sums = g.max(sums, zero);
     let instrument = problem.instrument(g);

@@ -43,7 +43,8 @@ fn as_before<T: Serialize>(settings: &T) -> String {
 /// Weights that were trained elsewhere: all of their numbers.
 pub(crate) fn shipped(tensors: &BTreeMap<String, ArrayD<f32>>) -> String {
     let of = |(name, values): (&String, &ArrayD<f32>)| {
-        let bits: String = values.iter().map(|x| format!("{:08x}", x.to_bits())).collect();
+        let bits: Vec<String> = values.iter().map(|x| x.to_bits().to_string()).collect();
+        let bits = bits.join(" ");
         format!("{name} {:?} {bits}", values.shape())
     };
     let parts: Vec<String> = tensors.iter().map(of).collect();
