@@ -62,7 +62,7 @@ fn estimate<E: Executor>(
     executor: &mut E,
     predictor: &dyn NoisePredictor,
 ) -> ndarray::ArrayD<f64> {
-    for (name, values) in predictor.conditions() {
+    for (name, values) in predictor.conditions(case.tensor("in.x").shape()) {
         executor.write(&name, values.mapv(E::Real::from_f64).view()).unwrap();
     }
     let schedule = schedule(case);

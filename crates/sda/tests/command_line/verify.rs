@@ -14,7 +14,7 @@ fn the_quick_table_is_as_expected_and_is_saved() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("table.md");
     let output = succeed(verify(&["--quick", "--save", file.to_str().unwrap()]).output().unwrap());
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(text.contains("rows are as expected") && !text.contains('✗'), "{text}");
     assert!(stderr(&output).contains("left"), "progress");
     let saved = std::fs::read_to_string(&file).unwrap();
