@@ -268,28 +268,28 @@ impl Sampler {
         Ok(run)
     }
 
-    /// What a step's program is told of the step from t to s, after one from `before` to t.
-    pub(crate) fn step_scalars(&self, before: Option<f64>, t: f64, s: f64) -> Vec<f64> {
+    /// What a step's program is told of the step from t to s, after one from `before` to t, and how many numbers that is.
+    pub(crate) fn step_scalars(&self, before: Option<f64>, t: f64, s: f64) -> ([f64; 4], usize) {
         let ([mu_t, mu_s], [sigma_t, sigma_s]) =
             ([t, s].map(|t| self.schedule.mu(t)), [t, s].map(|t| self.schedule.sigma(t)));
         let ratio = mu_s / mu_t;
         match self.integrator {
-            Integrator::Exponential | Integrator::Heun => vec![ratio, sigma_s - ratio * sigma_t],
+            Integrator::Exponential | Integrator::Heun => ([ratio, sigma_s - ratio * sigma_t, 0.0, 0.0], 2),
             Integrator::Ancestral { eta } => {
                 let added = (sigma_t * sigma_t - (sigma_s / ratio).powi(2)).max(0.0);
                 let kick = (eta * sigma_s / sigma_t).powi(2) * added;
-                vec![ratio, (sigma_s * sigma_s - kick).sqrt() - ratio * sigma_t, kick.sqrt()]
+                ([ratio, (sigma_s * sigma_s - kick).sqrt() - ratio * sigma_t, kick.sqrt(), 0.0], 3)
             }
             Integrator::Dpm2m | Integrator::StochasticDpm2m { .. } => {
                 let log_ratio = |t: f64| (self.schedule.mu(t) / self.schedule.sigma(t)).ln();
                 let step = log_ratio(s) - log_ratio(t);
                 let back = before.map_or(0.0, |b| 0.5 * step / (log_ratio(t) - log_ratio(b)));
                 let Integrator::StochasticDpm2m { eta } = self.integrator else {
-                    return vec![sigma_s / sigma_t, mu_s * -(-step).exp_m1(), back];
+                    return ([sigma_s / sigma_t, mu_s * -(-step).exp_m1(), back, 0.0], 3);
                 };
                 let kept = sigma_s / sigma_t * (-eta * step).exp();
                 let kick = sigma_s * (-(-2.0 * eta * step).exp_m1()).sqrt();
-                vec![kept, mu_s * -(-(1.0 + eta) * step).exp_m1(), back, kick]
+                ([kept, mu_s * -(-(1.0 + eta) * step).exp_m1(), back, kick], 4)
             }
         }
     }
@@ -423,15 +423,26 @@ impl SamplerRun {
         let before = at.checked_sub(1).map(|i| self.times[i]);
         let schedule = &self.sampler.schedule;
         let (now, then) = (TimeInputs::<E::Real>::new(schedule, t), TimeInputs::<E::Real>::new(schedule, s));
-        let scalars = self.sampler.step_scalars(before, t, s);
-        let scalars: Vec<[E::Real; 1]> = scalars.into_iter().map(|x| [E::Real::from_f64(x)]).collect();
-        let mut inputs: Vec<&[E::Real]> = vec![&now.features, &now.mu, &now.sigma];
-        inputs.extend(scalars.iter().map(<[_; 1]>::as_slice));
-        if self.sampler.integrator == Integrator::Heun {
-            inputs.extend([&then.features[..], &then.mu, &then.sigma]);
+        let (scalars, count) = self.sampler.step_scalars(before, t, s);
+        let scalars = scalars.map(|x| [E::Real::from_f64(x)]);
+        let then: &[&[E::Real]] = match self.sampler.integrator {
+            Integrator::Heun => &[&then.features, &then.mu, &then.sigma],
+            _ => &[],
+        };
+        // A step allocates nothing: as many places as any program has inputs.
+        let mut inputs: [&[E::Real]; 11] = [&[]; 11];
+        let all = [&now.features[..], &now.mu, &now.sigma].into_iter();
+        let all = all
+            .chain(scalars[..count].iter().map(<[_; 1]>::as_slice))
+            .chain(then.iter().copied())
+            .chain(noise);
+        let mut used = 0;
+        for input in all {
+            inputs[used] = input;
+            used += 1;
         }
-        inputs.extend(noise);
-        Ok(executor.run(self.predict, RunKey { seed, step }, &inputs)?)
+        let inputs = &inputs[..used];
+        Ok(executor.run(self.predict, RunKey { seed, step }, inputs)?)
     }
 
     /// One Langevin step after predictor step `step`; `noise` where the source is [`NoiseSource::Given`].

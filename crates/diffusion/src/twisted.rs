@@ -129,10 +129,10 @@ impl TwistedRun {
             let (t, s) = (self.times[step as usize], self.times[step as usize + 1]);
             let before = step.checked_sub(1).map(|i| self.times[i as usize]);
             let time = TimeInputs::<E::Real>::new(&sampler.schedule, t);
-            let scalars: Vec<[E::Real; 1]> =
-                sampler.step_scalars(before, t, s).into_iter().map(|x| [E::Real::from_f64(x)]).collect();
+            let (scalars, count) = sampler.step_scalars(before, t, s);
+            let scalars = scalars.map(|x| [E::Real::from_f64(x)]);
             let mut inputs: Vec<&[E::Real]> = vec![&time.features, &time.mu, &time.sigma];
-            inputs.extend(scalars.iter().map(<[_; 1]>::as_slice));
+            inputs.extend(scalars[..count].iter().map(<[_; 1]>::as_slice));
             executor.run(self.step, RunKey { seed, step }, &inputs)?;
             let size = self.weigh(executor, seed, step, self.twisted.resample_below * n as f64)?;
             effective.push(size);
