@@ -21,7 +21,7 @@ mod weights;
 pub use error::FilterError;
 pub use history::ParticleHistory;
 pub use kalman::{Filtered, kalman_filter};
-pub use observation::{FunctionOperator, LinearOperator, Observations, StateOperator};
+pub use observation::{BentOperator, FunctionOperator, LinearOperator, Observations, StateOperator};
 pub use particle::BootstrapFilter;
 pub use resampling::{effective_sample_size, systematic};
 pub use smoother::{Smoothed, rts_smoother};

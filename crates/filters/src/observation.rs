@@ -142,6 +142,26 @@ impl StateOperator for LinearOperator {
     }
 }
 
+/// A(x) = f(H x + c), f on each number.
+#[derive(Clone, Debug)]
+pub struct BentOperator<F> {
+    /// H x + c.
+    pub linear: LinearOperator,
+    /// f.
+    pub function: F,
+}
+
+impl<F: Fn(f64) -> f64 + Sync> StateOperator for BentOperator<F> {
+    fn observed_dim(&self) -> usize {
+        self.linear.observed_dim()
+    }
+
+    fn observe(&self, states: &[Lanes], predicted: &mut [Lanes]) {
+        self.linear.observe(states, predicted);
+        predicted.iter_mut().flatten().for_each(|y| *y = (self.function)(*y));
+    }
+}
+
 /// Any function of one state.
 #[derive(Clone, Copy, Debug)]
 pub struct FunctionOperator<F> {
@@ -196,10 +216,13 @@ mod tests {
             observed_dim: 1,
             function: |x: &[f64], y: &mut [f64]| y[0] = (x[2] - 25.0) / 8.6,
         };
+        let bent = BentOperator { linear: linear.clone(), function: f64::tanh };
         let states: Vec<Lanes> = (0..3).map(|c| std::array::from_fn(|i| (i * 3 + c) as f64)).collect();
         let (mut a, mut b) = ([[0.0; LANES]; 1], [[0.0; LANES]; 1]);
         linear.observe(&states, &mut a);
         function.observe(&states, &mut b);
         assert!(a[0].iter().zip(&b[0]).all(|(a, b)| (a - b).abs() < 1e-14));
+        bent.observe(&states, &mut b);
+        assert!(a[0].iter().zip(&b[0]).all(|(a, b)| (a.tanh() - b).abs() < 1e-14));
     }
 }

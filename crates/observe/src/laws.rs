@@ -34,6 +34,9 @@ fn members() -> Vec<(Operator, Vec<usize>)> {
         (Operator::Vorticity, vec![2, 2, 5, 3, 2]),
         (Operator::Vorticity, vec![1, 1, 1, 2, 2]),
         (Operator::Saturate, vec![2, 3, 4]),
+        (Operator::Arctan, vec![2, 3, 4]),
+        (Operator::Affine { scale: -1.7, offset: 0.0 }, vec![2, 3, 4]),
+        (Operator::Affine { scale: 2.5, offset: 0.3 }, vec![2, 3, 4]),
         (Operator::Compose(saturating), vec![2, 5, 6, 4, 2]),
     ]
 }

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod affine;
+mod arctan;
 mod component;
 mod error;
 mod every_nth;
@@ -25,4 +27,4 @@ pub use error::ObserveError;
 pub use field::Interpolation;
 pub use observation::{Observation, emit_log_likelihood};
 pub use operator::Operator;
-pub use per_state::PerState;
+pub use per_state::{PerState, Pointwise};

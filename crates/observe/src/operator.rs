@@ -2,7 +2,7 @@
 
 use crate::error::ObserveError;
 use crate::field::{Interpolation, coarsen, crop, subsample, upsample, vorticity};
-use crate::{component, every_nth, saturation};
+use crate::{affine, arctan, component, every_nth, saturation};
 use ndarray::{ArrayD, ArrayViewD};
 use sda_graph::{Graph, NodeId};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// A differentiable map A from trajectories to what is observed of them.
 ///
 /// Shapes: trajectories [B, L, D], of fields [B, L, H, W, C] (channels last); samples and states stay in front.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Operator {
     /// Everything.
@@ -43,6 +43,16 @@ pub enum Operator {
     Vorticity,
     /// x/(1 + |x|)
     Saturate,
+    /// arctan x
+    Arctan,
+    /// scale x + offset, as from a normalised to a physical unit.
+    Affine {
+        /// Times this.
+        scale: f64,
+        /// Plus this.
+        #[serde(default)]
+        offset: f64,
+    },
 }
 
 impl Operator {
@@ -55,7 +65,8 @@ impl Operator {
         let checked = match self {
             _ if shape.len() < 3 => Err("a trajectory has samples, states and components".into()),
             _ if shape.contains(&0) => Err("an axis is empty".into()),
-            Self::Identity | Self::Saturate => Ok(shape.to_vec()),
+            Self::Identity | Self::Saturate | Self::Arctan => Ok(shape.to_vec()),
+            Self::Affine { scale, offset } => affine::output_shape(*scale, *offset, shape),
             Self::Components(indices) => component::output_shape(indices, shape),
             Self::EveryNth(n) => every_nth::output_shape(*n, shape),
             Self::Compose(operators) => {
@@ -96,6 +107,8 @@ impl Operator {
             Self::Upsample { factor, mode } => upsample::emit(g, x, *factor, *mode),
             Self::Vorticity => vorticity::emit(g, x),
             Self::Saturate => saturation::emit(g, x),
+            Self::Arctan => arctan::emit(g, x),
+            Self::Affine { scale, offset } => affine::emit(g, x, *scale, *offset),
         }
     }
 
@@ -118,6 +131,8 @@ impl Operator {
             Self::Upsample { factor, mode } => upsample::apply(&x, shape, *factor, *mode),
             Self::Vorticity => vorticity::apply(&x, shape),
             Self::Saturate => saturation::apply(&x),
+            Self::Arctan => arctan::apply(&x),
+            Self::Affine { scale, offset } => affine::apply(&x, *scale, *offset),
         })
     }
 
@@ -140,7 +155,9 @@ impl Operator {
             | Self::Crop { .. }
             | Self::Upsample { .. }
             | Self::Vorticity
-            | Self::Saturate => states,
+            | Self::Saturate
+            | Self::Arctan
+            | Self::Affine { .. } => states,
         }
     }
 
@@ -159,14 +176,17 @@ impl Operator {
             | Self::Crop { .. }
             | Self::Upsample { .. }
             | Self::Vorticity
-            | Self::Saturate => self.clone(),
+            | Self::Saturate
+            | Self::Arctan
+            | Self::Affine { .. } => self.clone(),
         })
     }
 
     /// Whether A(a x + b y) = a A(x) + b A(y).
     pub fn is_linear(&self) -> bool {
         match self {
-            Self::Saturate => false,
+            Self::Saturate | Self::Arctan => false,
+            Self::Affine { offset, .. } => *offset == 0.0,
             Self::Compose(operators) => operators.iter().all(Self::is_linear),
             _ => true,
         }

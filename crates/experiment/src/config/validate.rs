@@ -9,8 +9,8 @@ use std::path::Path;
 
 /// Random streams and file layouts count with 32 bits.
 const LARGEST_COUNT: usize = u32::MAX as usize / 4;
-const LINEAR: &str = "the particle filter needs an operator that acts linearly on single states: \
-    Identity, Components, EveryNth or a Compose of these";
+const SINGLE: &str = "the particle filter needs an operator that acts on single states: \
+    Identity, Components, EveryNth, Affine, Saturate, Arctan or a Compose of these";
 
 impl Experiment {
     /// Checks values and how they fit together.
@@ -163,7 +163,7 @@ impl Experiment {
                     let at = format!("observations.{i}.operator");
                     match o.operator.output_shape(&[1, length, d]) {
                         Err(e) => p.add(&at, e.to_string()),
-                        Ok(_) => p.that(o.operator.per_state(length, d).is_some(), &at, LINEAR),
+                        Ok(_) => p.that(o.operator.per_state(length, d).is_some(), &at, SINGLE),
                     }
                 }
                 let can = !self.reference.backward || system.noise_std().is_some();

@@ -184,9 +184,9 @@ fn residuals(run: &Run, o: &Observed, samples: &Array3<f64>) -> Result<Array2<f6
     let mut out = Array2::zeros((n, observations.steps().len() * p));
     for (sample, mut row) in samples.outer_iter().zip(out.outer_iter_mut()) {
         for (k, &step) in observations.steps().iter().enumerate() {
-            let predicted = operator.matrix.dot(&sample.row(step)) + &operator.offset;
+            let predicted = operator.linear.matrix.dot(&sample.row(step)) + &operator.linear.offset;
             for j in 0..p {
-                row[k * p + j] = observations.values()[[k, j]] - predicted[j];
+                row[k * p + j] = observations.values()[[k, j]] - (operator.function)(predicted[j]);
             }
         }
     }

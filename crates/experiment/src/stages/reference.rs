@@ -8,7 +8,7 @@ use crate::key::seed;
 use crate::run::Run;
 use ndarray::{Array1, Array2, Array3, Axis};
 use sda_core::Stream;
-use sda_filters::{BootstrapFilter, LinearOperator, Observations, ParticleHistory};
+use sda_filters::{BentOperator, BootstrapFilter, LinearOperator, Observations, ParticleHistory};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -123,27 +123,32 @@ fn filter(
     filter.run(e.assimilation.length, &observations, &operator).map_err(ExperimentError::stage(STAGE))
 }
 
-/// The observation as the filter takes it: a linear function of single physical states.
-pub(crate) fn per_state(run: &Run, o: &Observed) -> Result<(Observations, LinearOperator), ExperimentError> {
+/// An operator on single physical states.
+pub(crate) type Seen = BentOperator<Box<dyn Fn(f64) -> f64 + Sync>>;
+
+/// The observation as the filter takes it: a function of single physical states.
+pub(crate) fn per_state(run: &Run, o: &Observed) -> Result<(Observations, Seen), ExperimentError> {
     let e = &run.loaded.experiment;
     let d = run.system.state_dim();
-    let part = o.config.operator.per_state(e.assimilation.length, d).ok_or_else(|| ExperimentError::Stage {
-        stage: STAGE,
-        reason: format!(
-            "the particle filter needs an operator that acts linearly on single states, and «{}» does not; \
-             choose Component and EveryNth",
-            o.config.name
-        ),
-    })?;
+    let part =
+        o.config.operator.per_state(e.assimilation.length, d).ok_or_else(|| ExperimentError::Stage {
+            stage: STAGE,
+            reason: format!(
+                "the particle filter needs an operator that acts on single states, and «{}» does not; \
+             choose Components and EveryNth",
+                o.config.name
+            ),
+        })?;
     let normalisation = run.system.normalisation();
     let scale = Array1::from(normalisation.scale.clone());
-    let offset = Array1::from(normalisation.offset.clone());
+    let origin = Array1::from(normalisation.offset.clone());
     let matrix: Array2<f64> = &part.matrix / &scale.view().insert_axis(Axis(0));
-    let constant = -matrix.dot(&offset);
+    let offset = &part.offset - &matrix.dot(&origin);
     let p = part.matrix.nrows();
     let values = Array2::from_shape_vec((part.steps.len(), p), o.y.iter().copied().collect())
         .map_err(ExperimentError::stage(STAGE))?;
-    let observations =
-        Observations::new(part.steps, values, o.config.noise_std).map_err(ExperimentError::stage(STAGE))?;
-    Ok((observations, LinearOperator { matrix, offset: constant }))
+    let observations = Observations::new(part.steps.clone(), values, o.config.noise_std)
+        .map_err(ExperimentError::stage(STAGE))?;
+    let linear = LinearOperator { matrix, offset };
+    Ok((observations, BentOperator { linear, function: Box::new(move |value| part.bend(value)) }))
 }

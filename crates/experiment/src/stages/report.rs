@@ -72,7 +72,9 @@ fn fan(
     let (observations, operator) = per_state(run, o)?;
     // Each observed quantity that is one component alone is drawn in that component's unit.
     let mut drawn = Vec::new();
-    for (row, (h, c)) in operator.matrix.outer_iter().zip(&operator.offset).enumerate() {
+    let is_linear = o.config.operator.is_linear();
+    let linear = &operator.linear;
+    for (row, (h, c)) in linear.matrix.outer_iter().zip(&linear.offset).enumerate().filter(|_| is_linear) {
         let used: Vec<usize> = (0..h.len()).filter(|&i| h[i] != 0.0).collect();
         if let [component] = used[..] {
             let values: Vec<f64> =

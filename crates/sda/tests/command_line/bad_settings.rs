@@ -25,7 +25,7 @@ fn settings_that_cannot_be() {
     check("assimilation.trajectories=4", &[file, "assimilation.trajectories", "4", "3"]);
     check("assimilation.length=41", &[file, "assimilation.length", "41", "40"]);
     check("observations.1.operator=Components([3])", &[file, "observations.1.operator"]);
-    check("observations.1.operator=Saturate", &[file, "observations.1.operator", "linear"]);
+    check("observations.1.operator=Vorticity", &[file, "observations.1.operator"]);
     check("dataset=\"lorenz64\"", &["lorenz64.ron", "recipe"]);
 }
 

@@ -171,7 +171,8 @@ fn the_data_must_hold_what_is_asked() {
         ("score.order=1", 64, (4, 2, 1), &["score.network.features", "3 states × 3 components = 9", "15"]),
         ("observations.0.operator=Components([3])", 64, (4, 2, 1), &["observations.0.operator"]),
         ("observations.0.operator=EveryNth(0)", 64, (4, 2, 1), &["observations.0.operator"]),
-        ("observations.0.operator=Saturate", 64, (4, 2, 1), &["observations.0.operator", "linear"]),
+        ("observations.0.operator=Vorticity", 64, (4, 2, 1), &["observations.0.operator"]),
+        ("observations.0.operator=Affine(scale: inf)", 64, (4, 2, 1), &["observations.0.operator", "finite"]),
     ] {
         let settings: &[&str] =
             if setting == "score.order=1" { &[setting, "score.network.features=15"] } else { &[setting] };
