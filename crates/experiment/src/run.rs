@@ -1,10 +1,13 @@
 //! One run: an experiment, its folders, and the stages in order.
 
-use crate::config::{self, Loaded, Recipe, Setting};
+use crate::config::{self, Experiment, Loaded, Recipe, Setting};
 use crate::error::ExperimentError;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::stages;
+use crate::stages::assimilate::PosteriorSamples;
+use crate::stages::evaluate::Scores;
+use crate::stages::train::Model;
 use crate::versions::versions;
 use sda_data::whole_file;
 use sda_device::{Device, DeviceChoice};
@@ -17,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Folders of a run directory.
-const FOLDERS: [&str; 5] = ["observations", "reference", "samples", "scores", "figures"];
+pub(crate) const FOLDERS: [&str; 5] = ["observations", "reference", "samples", "scores", "figures"];
 
 /// What the command line chooses.
 #[derive(Clone, Debug)]
@@ -53,16 +56,27 @@ pub struct Outcome {
     pub folder: PathBuf,
 }
 
+/// What comes of one variant, or of the experiment where it has none.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) model: Model,
+    pub(crate) samples: Vec<PosteriorSamples>,
+    pub(crate) scores: Scores,
+}
+
 /// Everything that the stages share.
 #[derive(Debug)]
 pub struct Run {
     pub(crate) loaded: Loaded,
+    /// Which variant it is.
+    pub(crate) variant: Option<String>,
     pub(crate) recipe: Recipe,
     pub(crate) system: Box<dyn System>,
     pub(crate) folder: PathBuf,
     pub(crate) data_folder: PathBuf,
-    /// Of the trained weights, where the experiment names some.
-    pub(crate) weights: Option<PathBuf>,
+    /// What files that the experiment names are sought from.
+    root: PathBuf,
     pub(crate) threads: usize,
     /// The device in one line.
     pub(crate) described: String,
@@ -94,14 +108,14 @@ impl Run {
             .unwrap_or_else(|| options.root.join("runs").join(format!("{}{tier}", loaded.name)));
         let precision: Precision = loaded.experiment.precision.into();
         let opened = Device::choose(&options.device, options.threads, precision).map_err(start_device)?;
-        let weights = loaded.experiment.weights.as_ref().map(|name| options.root.join(name));
         let run = Self {
             loaded,
+            variant: None,
             recipe,
             system,
             folder,
             data_folder: options.data.clone().unwrap_or(recipes),
-            weights,
+            root: options.root.clone(),
             threads: options.threads,
             described: opened.device.describe(),
             device: opened.device,
@@ -123,15 +137,56 @@ impl Run {
             .build()
             .map_err(ExperimentError::stage("start the threads"))?;
         // The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.
-        let shipped = stages::train::shipped(self)?;
+        let variants = self.variants()?;
+        let runs: Vec<&Self> = if variants.is_empty() { vec![self] } else { variants.iter().collect() };
+        let shipped: Vec<Option<Model>> =
+            runs.iter().map(|run| stages::train::shipped(run)).collect::<Result<_, _>>()?;
         let store = pool.install(|| stages::simulate::simulate(self))?;
-        let model = shipped.map_or_else(|| stages::train::train(self, &store), Ok)?;
+        let models: Vec<Model> = runs
+            .iter()
+            .zip(shipped)
+            .map(|(run, shipped)| shipped.map_or_else(|| stages::train::train(run, &store), Ok))
+            .collect::<Result<_, _>>()?;
         let observed = stages::observe::observe(self, &store)?;
         let references = pool.install(|| stages::reference::reference(self, &observed))?;
-        let samples = stages::assimilate::assimilate(self, &model, &observed)?;
-        let scores = pool.install(|| stages::evaluate::evaluate(self, &observed, &references, &samples))?;
-        let report = stages::report::report(self, &model, &observed, &references, &samples, &scores)?;
+        let mut parts = Vec::with_capacity(runs.len());
+        for (run, model) in runs.into_iter().zip(models) {
+            let samples = stages::assimilate::assimilate(run, &model, &observed, &references)?;
+            let scores = pool.install(|| stages::evaluate::evaluate(run, &observed, &references, &samples))?;
+            parts.push(Part { run, model, samples, scores });
+        }
+        let report = stages::report::report(self, &observed, &references, &parts)?;
         Ok(Outcome { report, folder: self.folder.clone() })
+    }
+
+    /// The experiment's variants, each in a folder of its own.
+    fn variants(&self) -> Result<Vec<Self>, ExperimentError> {
+        let variants = self.loaded.variants.iter();
+        variants.map(|(name, experiment)| self.variant(name, experiment.clone())).collect()
+    }
+
+    fn variant(&self, name: &str, experiment: Experiment) -> Result<Self, ExperimentError> {
+        experiment.validate_with(&self.recipe, &self.loaded.path)?;
+        Ok(Self {
+            loaded: Loaded { experiment, variants: Vec::new(), ..self.loaded.clone() },
+            variant: Some(name.to_owned()),
+            recipe: self.recipe.clone(),
+            system: self.recipe.system.build().map_err(ExperimentError::stage("build the system"))?,
+            folder: self.folder.join(name),
+            data_folder: self.data_folder.clone(),
+            root: self.root.clone(),
+            threads: self.threads,
+            described: self.described.clone(),
+            device: self.executor()?,
+            checkpoint: self.checkpoint,
+            quiet: self.quiet,
+            interrupted: Arc::clone(&self.interrupted),
+        })
+    }
+
+    /// The file of trained weights, where the experiment names one.
+    pub(crate) fn weights(&self) -> Option<PathBuf> {
+        self.loaded.experiment.weights.as_ref().map(|name| self.root.join(name))
     }
 
     /// What the run is, beside its results.
@@ -144,8 +199,10 @@ impl Run {
         facts.insert("data seed".into(), self.recipe.seed.into());
         let text = serde_json::to_vec_pretty(&facts).map_err(ExperimentError::stage("describe the run"))?;
         self.write("versions.json", &text)?;
-        let folders = FOLDERS.iter().map(|name| self.folder.join(name)).filter(|folder| folder.is_dir());
-        for folder in folders.chain([self.folder.clone()]) {
+        let variants = self.loaded.variants.iter().map(|(name, _)| self.folder.join(name));
+        let parts: Vec<PathBuf> = [self.folder.clone()].into_iter().chain(variants).collect();
+        let folders = parts.iter().flat_map(|part| FOLDERS.iter().map(|name| part.join(name)));
+        for folder in folders.chain(parts.iter().cloned()).filter(|folder| folder.is_dir()) {
             whole_file::remove_unfinished(&folder)
                 .map_err(ExperimentError::stage("clean the run directory"))?;
         }
@@ -168,7 +225,11 @@ impl Run {
     }
 
     pub(crate) fn progress(&self, stage: &str, total: usize) -> Progress {
-        if self.quiet { Progress::silent() } else { Progress::new(stage, total as u64) }
+        if self.quiet {
+            return Progress::silent();
+        }
+        let of = self.variant.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        Progress::new(&format!("{stage}{of}"), total as u64)
     }
 
     /// Says on stderr that a result is reused.

@@ -23,6 +23,8 @@ fn members() -> Vec<(Operator, Vec<usize>)> {
         (Operator::Components(vec![1]), vec![2, 3, 4, 5, 2]),
         (Operator::EveryNth(3), vec![2, 8, 3]),
         (Operator::EveryNth(9), vec![2, 8, 3]),
+        (Operator::States { start: 2, count: 3 }, vec![2, 7, 3]),
+        (Operator::States { start: 4, count: 1 }, vec![2, 5, 4, 3, 2]),
         (Operator::Compose(vec![]), vec![2, 3, 4]),
         (Operator::Compose(chain), vec![2, 5, 6, 4, 2]),
         (Operator::Coarsen(3), vec![2, 2, 6, 9, 2]),
@@ -186,12 +188,14 @@ fn vorticity_of_a_shear_is_known() {
 #[test]
 fn shapes_that_do_not_fit_are_refused_with_the_reason() {
     let field = [1, 2, 6, 6, 2];
-    let cases: [(Operator, &[usize], &str); 12] = [
+    let cases: [(Operator, &[usize], &str); 14] = [
         (Operator::Identity, &[3, 4], "a trajectory has samples, states and components"),
         (Operator::Identity, &[1, 0, 4], "an axis is empty"),
         (Operator::Components(vec![]), &[1, 2, 3], "no component is named"),
         (Operator::Components(vec![0, 3]), &[1, 2, 3], "there is no component 3 among 3"),
         (Operator::EveryNth(0), &[1, 2, 3], "every 0th state does not exist"),
+        (Operator::States { start: 1, count: 2 }, &[1, 2, 3], "2 states from 1 on are not among 0 … 1"),
+        (Operator::States { start: 1, count: 0 }, &[1, 2, 3], "0 states from 1 on"),
         (Operator::Coarsen(4), &field, "6 × 6 points do not divide into blocks of 4 × 4"),
         (Operator::Coarsen(2), &[1, 2, 3], "it takes fields [B, L, H, W, C]"),
         (Operator::Subsample(0), &field, "every 0th point does not exist"),

@@ -2,7 +2,7 @@
 
 use crate::error::ObserveError;
 use crate::field::{Interpolation, coarsen, crop, subsample, upsample, vorticity};
-use crate::{affine, arctan, component, every_nth, saturation};
+use crate::{affine, arctan, component, every_nth, saturation, states};
 use ndarray::{ArrayD, ArrayViewD};
 use sda_graph::{Graph, NodeId};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,13 @@ pub enum Operator {
     Components(Vec<usize>),
     /// Every n-th state, from the first.
     EveryNth(usize),
+    /// Adjacent states.
+    States {
+        /// The first.
+        start: usize,
+        /// How many.
+        count: usize,
+    },
     /// Operators one after another: the first acts on the trajectory.
     Compose(Vec<Operator>),
     /// Mean over blocks of n × n points.
@@ -69,6 +76,7 @@ impl Operator {
             Self::Affine { scale, offset } => affine::output_shape(*scale, *offset, shape),
             Self::Components(indices) => component::output_shape(indices, shape),
             Self::EveryNth(n) => every_nth::output_shape(*n, shape),
+            Self::States { start, count } => states::output_shape(*start, *count, shape),
             Self::Compose(operators) => {
                 return operators.iter().try_fold(shape.to_vec(), |shape, o| o.output_shape(&shape));
             }
@@ -100,6 +108,7 @@ impl Operator {
             Self::Identity => x,
             Self::Components(indices) => component::emit(g, x, indices),
             Self::EveryNth(n) => every_nth::emit(g, x, *n),
+            Self::States { start, count } => states::emit(g, x, *start, *count),
             Self::Compose(operators) => operators.iter().fold(x, |x, o| o.emit(g, x)),
             Self::Coarsen(factor) => coarsen::emit(g, x, *factor),
             Self::Subsample(n) => subsample::emit(g, x, *n),
@@ -124,6 +133,7 @@ impl Operator {
             Self::Identity => x.to_owned(),
             Self::Components(indices) => component::apply(&x, indices),
             Self::EveryNth(n) => every_nth::apply(&x, *n),
+            Self::States { start, count } => states::apply(&x, *start, *count),
             Self::Compose(operators) => operators.iter().try_fold(x.to_owned(), |x, o| o.apply(x.view()))?,
             Self::Coarsen(factor) => coarsen::apply(&x, shape, *factor),
             Self::Subsample(n) => subsample::apply(&x, shape, *n),
@@ -147,6 +157,7 @@ impl Operator {
     fn restrict(&self, states: Vec<usize>) -> Vec<usize> {
         match self {
             Self::EveryNth(n) => states.into_iter().step_by((*n).max(1)).collect(),
+            Self::States { start, count } => states.into_iter().skip(*start).take(*count).collect(),
             Self::Compose(operators) => operators.iter().fold(states, |states, o| o.restrict(states)),
             Self::Identity
             | Self::Components(_)
@@ -165,7 +176,7 @@ impl Operator {
     /// [`Operator::states`] it is the operator. `None` where states meet.
     pub fn on_each_state(&self) -> Option<Self> {
         Some(match self {
-            Self::EveryNth(_) => Self::Identity,
+            Self::EveryNth(_) | Self::States { .. } => Self::Identity,
             Self::Compose(operators) => {
                 Self::Compose(operators.iter().map(Self::on_each_state).collect::<Option<_>>()?)
             }

@@ -88,6 +88,9 @@ impl Operator {
             Self::EveryNth(n) => {
                 Some(PerState { steps: seen.steps.into_iter().step_by(*n).collect(), ..seen })
             }
+            &Self::States { start, count } => {
+                Some(PerState { steps: seen.steps.into_iter().skip(start).take(count).collect(), ..seen })
+            }
             Self::Compose(operators) => operators.iter().try_fold(seen, |seen, o| o.after(seen)),
             Self::Saturate => Some(seen.then(Pointwise::Saturate)),
             Self::Arctan => Some(seen.then(Pointwise::Arctan)),
@@ -122,6 +125,7 @@ mod tests {
             Operator::Affine { scale: 8.0, offset: -0.5 },
             Operator::Components(vec![2, 1]),
             Operator::Arctan,
+            Operator::States { start: 1, count: 7 },
             Operator::Affine { scale: 0.5, offset: 0.1 },
             Operator::EveryNth(4),
             Operator::Saturate,

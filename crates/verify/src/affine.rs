@@ -2,7 +2,9 @@
 
 use ndarray::{Array1, Array2, ArrayD, s};
 use sda_core::Real;
-use sda_diffusion::{LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampler, SamplerRun};
+use sda_diffusion::{
+    LangevinStep, NoisePredictor, NoiseSource, PREVIOUS, Posterior, SAMPLE, Sampler, SamplerRun,
+};
 use sda_graph::Executor;
 
 use crate::chain::Chain;
@@ -39,9 +41,20 @@ impl<'a, E: Executor> AffineSampler<'a, E> {
     ///
     /// Errors: a setting that the sampler refuses.
     pub fn new(executor: &'a mut E, chain: &'a Chain, setting: &Setting) -> Result<Self, VerifyError> {
+        Self::of(executor, chain, setting.posterior(chain)?, &setting.sampler)
+    }
+
+    /// The same of any posterior whose noise is affine in x and y.
+    ///
+    /// Errors: as [`AffineSampler::new`].
+    pub fn of(
+        executor: &'a mut E,
+        chain: &'a Chain,
+        mut posterior: Posterior<Box<dyn NoisePredictor>>,
+        sampler: &Sampler,
+    ) -> Result<Self, VerifyError> {
         // δ is given: its expectation stands for each sample's own, which is not affine.
-        let sampler = Sampler { langevin: LangevinStep::Fixed, ..setting.sampler.clone() };
-        let mut posterior = setting.posterior(chain)?;
+        let sampler = Sampler { langevin: LangevinStep::Fixed, ..sampler.clone() };
         let (m, p) = (chain.numbers(), chain.observed());
         let width = if sampler.state_names().contains(&PREVIOUS) { 2 * m } else { m };
         let rows = 1 + width + p + 1;

@@ -1,8 +1,10 @@
 use ndarray::{Array1, Array2, ArrayD, ArrayViewD};
 use sda_device::{Cpu, CpuOptions};
-use sda_diffusion::{Guidance, Integrator, Place, Sampler, TimeGrid};
+use sda_diffusion::{
+    Guidance, Guide, Guided, Integrator, NoisePredictor, Place, Sampler, TimeGrid, TimeNodes, Windows,
+};
 use sda_filters::{LinearOperator, Observations, kalman_filter, rts_smoother};
-use sda_graph::{Executor, ExecutorError, Handle, Program, RunKey};
+use sda_graph::{Executor, ExecutorError, Graph, Handle, NodeId, Program, RunKey};
 use sda_kernels::Interpreter;
 use sda_observe::Operator;
 use sda_systems::{DampedSpring, System};
@@ -212,4 +214,56 @@ fn a_mean_of_its_own_is_propagated() {
         .errors(&chain)
         .unwrap();
     assert!(errors.bias < 0.02 && (errors.spread - 1.0).abs() < 0.01, "{errors:?}");
+}
+
+/// A composition that gives each state what belongs to its neighbour.
+struct Misfolded(Box<dyn NoisePredictor>);
+
+impl Misfolded {
+    fn shifted(g: &mut Graph, noise: NodeId) -> NodeId {
+        let last = g.shape(noise)[1] - 1;
+        let states: Vec<usize> = (0..=last).map(|i| (i + 1).min(last)).collect();
+        g.gather(noise, 1, &states)
+    }
+}
+
+impl NoisePredictor for Misfolded {
+    fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
+        let noise = self.0.emit(g, x, time);
+        Self::shifted(g, noise)
+    }
+
+    fn guided(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        states: &[usize],
+        guide: &Guide<'_>,
+    ) -> Guided {
+        let guided = self.0.guided(g, x, time, states, guide);
+        Guided { noise: Self::shifted(g, guided.noise), ..guided }
+    }
+
+    fn windows(&self, length: usize) -> Option<Windows> {
+        self.0.windows(length)
+    }
+}
+
+#[test]
+fn an_off_by_one_in_the_fold_fails_the_quick_table() {
+    let rows = quick();
+    let is_folded = |row: &&Row| matches!(row.setting.prior, Prior::Windows { .. }) && row.samples.is_none();
+    let folded: Vec<&Row> = rows.iter().filter(is_folded).collect();
+    assert!(!folded.is_empty());
+    for row in folded {
+        let chain = Chain::rotation(row.seen.clone()).unwrap();
+        let mut posterior = row.setting.posterior(&chain).unwrap();
+        posterior.prior = Box::new(Misfolded(posterior.prior));
+        let mut executor = cpu();
+        let moments = AffineSampler::of(&mut executor, &chain, posterior, &row.setting.sampler)
+            .and_then(|mut sampler| sampler.moments());
+        let holds = moments.is_ok_and(|m| row.expected.holds(&m.errors(&chain).unwrap()));
+        assert!(!holds, "{row:?}");
+    }
 }

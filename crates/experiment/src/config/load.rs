@@ -1,6 +1,6 @@
 //! From a name and a tier to a resolved experiment.
 
-use super::{Experiment, Setting};
+use super::{Experiment, Setting, Variant};
 use crate::error::ExperimentError;
 use ron::extensions::Extensions;
 use serde::Serialize;
@@ -20,6 +20,8 @@ pub struct Loaded {
     pub resolved: String,
     /// The same as values.
     pub experiment: Experiment,
+    /// Each of the experiment's variants, by name.
+    pub variants: Vec<(String, Experiment)>,
 }
 
 pub(crate) fn options() -> ron::Options {
@@ -103,13 +105,40 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
     experiment.tier = tier.map(str::to_owned);
     experiment.tiers.clear();
     experiment.validate(path)?;
+    let variants = variants(&text, path, &experiment)?;
     let resolved = to_ron(&experiment).map_err(|e| ExperimentError::Setting {
         path: path.into(),
         from: "the resolved experiment".into(),
         reason: e.to_string(),
     })?;
     let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_owned();
-    Ok(Loaded { path: path.into(), name, written, resolved, experiment })
+    Ok(Loaded { path: path.into(), name, written, resolved, experiment, variants })
+}
+
+/// The experiment with each variant's settings.
+///
+/// Errors: as [`load`]; a variant that changes what all of them share.
+fn variants(text: &str, path: &Path, base: &Experiment) -> Result<Vec<(String, Experiment)>, ExperimentError> {
+    let one = |variant: &Variant| {
+        let from = format!("variant {}", variant.name);
+        let mut text = text.to_owned();
+        for setting in &variant.settings {
+            text = apply(&text, path, &from, setting)?;
+        }
+        let mut experiment: Experiment = parse(&text, path)?;
+        (experiment.tier, experiment.variants) = (base.tier.clone(), Vec::new());
+        experiment.tiers.clear();
+        experiment.validate(path)?;
+        if let Some(field) = experiment.differs_in_what_variants_share(base) {
+            let reason = format!(
+                "it changes {field}, which variants share, so that they are compared on the same observations; \
+                 write another experiment"
+            );
+            return Err(ExperimentError::Setting { path: path.into(), from, reason });
+        }
+        Ok((variant.name.clone(), experiment))
+    };
+    base.variants.iter().map(one).collect()
 }
 
 fn apply(text: &str, path: &Path, from: &str, setting: &str) -> Result<String, ExperimentError> {

@@ -58,6 +58,9 @@ pub struct Experiment {
     pub assimilation: Assimilation,
     /// What the truth is taken from.
     pub reference: ParticleReference,
+    /// Variants that are run in place of the experiment as it stands, on the same observations.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
     /// Published or recorded numbers, checked by the evaluation.
     #[serde(default)]
     pub expect: Vec<Expectation>,
@@ -194,6 +197,9 @@ pub struct Assimilation {
     pub samples: usize,
     /// Numbers of Langevin corrections to compare.
     pub corrections: Vec<u32>,
+    /// Fewer test trajectories for these numbers of corrections, which cost the most: `{16: 1}`.
+    #[serde(default)]
+    pub fewer: BTreeMap<u32, usize>,
     /// From prior to posterior.
     pub guidance: Guidance,
     /// Where the guidance is formed.
@@ -268,11 +274,21 @@ pub struct ParticleReference {
     pub bootstrap: Option<usize>,
 }
 
+/// An experiment that differs in its score, its training or its sampler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Of its folder in the run directory, and of its metrics: `NAME.lo.1.w1`.
+    pub name: String,
+    /// What differs, as `path=value`.
+    pub settings: Vec<String>,
+}
+
 /// A number that the evaluation must find.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// `NAME.corrections.METRIC`, as in metrics.csv: `lo.1.w1_ratio`.
+    /// `NAME.corrections.METRIC`, as in metrics.csv: `lo.1.w1_ratio`; of a variant `VARIANT.NAME.corrections.METRIC`.
     pub metric: String,
     /// At least.
     #[serde(default)]
@@ -280,11 +296,24 @@ pub struct Expectation {
     /// At most.
     #[serde(default)]
     pub at_most: Option<f64>,
+    /// A published number, to be met within its reading error and two standard errors over trajectories.
+    #[serde(default)]
+    pub published: Option<Published>,
     /// Tiers in which it is checked; all of them where there is none.
     #[serde(default)]
     pub tiers: Vec<String>,
     /// Where the number is from.
     pub source: String,
+}
+
+/// A number read off a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// The number.
+    pub value: f64,
+    /// How far the reading may be off.
+    pub reading: f64,
 }
 
 fn one() -> usize {

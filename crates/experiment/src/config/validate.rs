@@ -2,6 +2,7 @@
 
 use super::{Experiment, Recipe, ScoreConfig};
 use crate::error::{ExperimentError, Problem};
+use crate::run::FOLDERS;
 use sda_diffusion::{GlobalScore, NoisePredictor};
 use sda_nn::Network;
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ use std::path::Path;
 /// Random streams and file layouts count with 32 bits.
 const LARGEST_COUNT: usize = u32::MAX as usize / 4;
 const SINGLE: &str = "the particle filter needs an operator that acts on single states: \
-    Identity, Components, EveryNth, Affine, Saturate, Arctan or a Compose of these";
+    Identity, Components, EveryNth, States, Affine, Saturate, Arctan or a Compose of these";
 
 impl Experiment {
     /// Checks values and how they fit together.
@@ -22,7 +23,38 @@ impl Experiment {
         self.check_score(&mut problems);
         self.check_observations(&mut problems);
         self.check_assimilation(&mut problems);
+        self.check_variants(&mut problems);
         problems.finish(path)
+    }
+
+    /// The first field that variants share and in which these two differ.
+    pub(crate) fn differs_in_what_variants_share(&self, other: &Self) -> Option<&'static str> {
+        let (a, b) = (&self.assimilation, &other.assimilation);
+        [
+            ("seed", self.seed == other.seed),
+            ("dataset", self.dataset == other.dataset),
+            ("data", self.data == other.data),
+            ("observations", self.observations == other.observations),
+            ("reference", self.reference == other.reference),
+            ("precision", self.precision == other.precision),
+            ("assimilation.length", a.length == b.length),
+            ("assimilation.trajectories", a.trajectories == b.trajectories),
+            ("assimilation.samples", a.samples == b.samples),
+        ]
+        .into_iter()
+        .find_map(|(field, same)| (!same).then_some(field))
+    }
+
+    fn check_variants(&self, p: &mut Problems) {
+        let mut names = BTreeSet::new();
+        for (i, variant) in self.variants.iter().enumerate() {
+            let at = format!("variants.{i}.name");
+            let plain = variant.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            let taken = FOLDERS.contains(&variant.name.as_str());
+            p.that(plain && !variant.name.is_empty(), &at, "must be letters, digits, '_' or '-'");
+            p.that(!taken, &at, format!("«{}» is a folder of every run", variant.name));
+            p.that(names.insert(&variant.name), &at, format!("«{}» is there twice", variant.name));
+        }
     }
 
     fn check_training(&self, p: &mut Problems) {
@@ -102,6 +134,17 @@ impl Experiment {
         p.that(!a.corrections.is_empty(), "assimilation.corrections", "needs at least one number");
         let distinct: BTreeSet<&u32> = a.corrections.iter().collect();
         p.that(distinct.len() == a.corrections.len(), "assimilation.corrections", "holds a number twice");
+        for (corrections, trajectories) in &a.fewer {
+            let at = format!("assimilation.fewer.{corrections}");
+            let known = a.corrections.contains(corrections);
+            p.that(known, &at, format!("assimilation.corrections has no {corrections}"));
+            let range = 1..=a.trajectories;
+            p.that(
+                range.contains(trajectories),
+                &at,
+                format!("must be 1 … {} (assimilation.trajectories), and is {trajectories}", a.trajectories),
+            );
+        }
         let most = a.corrections.iter().copied().max().unwrap_or(0);
         p.result("assimilation.sampler", a.sampler.with(self.schedule, most, 0.0).check());
         p.result("assimilation.guidance", a.guidance.check());

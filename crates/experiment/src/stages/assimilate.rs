@@ -3,7 +3,9 @@
 use super::checkpoint::Clock;
 use super::keys;
 use super::observe::Observed;
+use super::reference::Reference;
 use super::samples::Keyed;
+use super::scores;
 use super::train::Model;
 use crate::config::ScoreConfig;
 use crate::error::ExperimentError;
@@ -38,22 +40,27 @@ pub(crate) struct PosteriorSamples {
     pub(crate) diverged: usize,
 }
 
-/// All samples: by observation, then by corrections.
+/// All samples: by observation, then by corrections. Where scores are there already and samples are not, the scores do.
 pub(crate) fn assimilate(
     run: &Run,
     model: &Model,
     observed: &[Observed],
+    references: &[Reference],
 ) -> Result<Vec<PosteriorSamples>, ExperimentError> {
     let a = &run.loaded.experiment.assimilation;
-    let jobs: Vec<(usize, u32)> =
-        (0..observed.len()).flat_map(|o| a.corrections.iter().map(move |&c| (o, c))).collect();
+    let wanted = |o: usize, c: u32| a.fewer.get(&c).is_none_or(|&n| observed[o].trajectory < n);
+    let jobs: Vec<(usize, u32)> = (0..observed.len())
+        .flat_map(|o| a.corrections.iter().map(move |&c| (o, c)))
+        .filter(|&(o, c)| wanted(o, c))
+        .collect();
     let cost = |c: u32| (a.sampler.steps * (1 + c)) as usize;
     let progress = run.progress(STAGE, jobs.iter().map(|(_, c)| cost(*c)).sum());
     let mut out = Vec::with_capacity(jobs.len());
     let (mut done, mut all_reused) = (0, true);
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
-        let (samples, fresh) = one(run, model, &observed[o], o, corrections, &progress)?;
+        let (samples, fresh) =
+            one(run, model, (&observed[o], &references[o]), o, corrections, &progress)?;
         done += cost(corrections);
         all_reused &= !fresh;
         if !fresh {
@@ -68,14 +75,14 @@ pub(crate) fn assimilate(
 fn one(
     run: &Run,
     model: &Model,
-    o: &Observed,
+    (o, reference): (&Observed, &Reference),
     observed: usize,
     corrections: u32,
     progress: &Progress,
 ) -> Result<(PosteriorSamples, bool), ExperimentError> {
     let e = &run.loaded.experiment;
     let key = keys::samples(&model.key, &o.key, e, &o.config, corrections);
-    let stem = format!("samples/{}-c{corrections}", o.stem());
+    let stem = format!("samples/{}", PosteriorSamples::stem(o, corrections));
     let path = run.folder.join(format!("{stem}.safetensors"));
     let partial = run.folder.join(format!("{stem}.partial.safetensors"));
     let finish = |file: &Keyed| {
@@ -92,6 +99,10 @@ fn one(
     if let Some(file) = Keyed::load(&path, &key, STAGE)? {
         Run::remove(&partial)?;
         return Ok((finish(&file)?, false));
+    }
+    if scores::are_there(run, &PosteriorSamples::stem(o, corrections), &keys::scores(&key, &reference.key))? {
+        let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
+        return Ok((PosteriorSamples { key, observed, corrections, values, diverged: 0 }, false));
     }
     let file = sample(run, model, o, corrections, &key, &partial, progress)?;
     let samples = finish(&file)?;
@@ -220,6 +231,11 @@ fn keep(
 }
 
 impl PosteriorSamples {
+    /// `lo-0-c1`, for files.
+    pub(crate) fn stem(o: &Observed, corrections: u32) -> String {
+        format!("{}-c{corrections}", o.stem())
+    }
+
     /// N, those that are left.
     pub(crate) fn count(&self) -> usize {
         self.values.len_of(Axis(0))

@@ -82,7 +82,7 @@ pub(crate) fn evaluate(
         run.go_on(STAGE)?;
         let (o, reference) = (&observed[p.observed], &references[p.observed]);
         let key = keys::scores(&p.key, &reference.key);
-        let stem = format!("{}-c{}", o.stem(), p.corrections);
+        let stem = PosteriorSamples::stem(o, p.corrections);
         let known = &of_references[p.observed];
         let (values, fresh) = scores::reuse_or(run, &stem, &key, || of_samples(run, o, reference, known, p))?;
         add(&mut metrics, o, Some(p.corrections), &values);
@@ -224,22 +224,52 @@ fn checks(run: &Run, metrics: &[Metric]) -> Vec<Check> {
     let e = &run.loaded.experiment;
     let tier = e.tier.as_deref().unwrap_or_default();
     let applies = e.expect.iter().filter(|x| x.tiers.is_empty() || x.tiers.iter().any(|t| t == tier));
+    let variant = run.variant.as_ref().map(|name| format!("{name}.")).unwrap_or_default();
+    let name = |m: &Metric| match m.corrections {
+        Some(c) => format!("{}.{c}.{}", m.observation, m.metric),
+        None => format!("{}.reference.{}", m.observation, m.metric),
+    };
     applies
-        .map(|x| {
-            let name = |m: &Metric| match m.corrections {
-                Some(c) => format!("{}.{c}.{}", m.observation, m.metric),
-                None => format!("{}.reference.{}", m.observation, m.metric),
-            };
-            let found = metrics.iter().find(|m| m.trajectory.is_none() && name(m) == x.metric);
+        .filter_map(|x| x.metric.strip_prefix(&variant).map(|metric| (x, metric)))
+        .map(|(x, metric)| {
+            let found = metrics.iter().find(|m| m.trajectory.is_none() && name(m) == metric);
+            let near = x.published.map(|p| {
+                let room = p.reading + 2.0 * found.map_or(f64::NAN, |m| uncertainty(m, metrics));
+                [p.value - room, p.value + room]
+            });
             Check {
                 quantity: x.metric.clone(),
                 value: found.map_or(f64::NAN, |m| m.value),
-                lower: x.at_least,
-                upper: x.at_most,
+                lower: x.at_least.or(near.map(|[lower, _]| lower)),
+                upper: x.at_most.or(near.map(|[_, upper]| upper)),
                 source: x.source.clone(),
             }
         })
         .collect()
+}
+
+/// Standard error of a mean over trajectories; of a single trajectory the deviation that the same metric has over the
+/// trajectories of other numbers of corrections, the widest.
+fn uncertainty(of: &Metric, metrics: &[Metric]) -> f64 {
+    if let Some(error) = of.standard_error {
+        return error;
+    }
+    let others = metrics.iter().filter(|m| {
+        m.trajectory.is_none()
+            && m.corrections.is_some()
+            && m.observation == of.observation
+            && m.metric == of.metric
+    });
+    let deviation = |mean: &Metric| {
+        let same = |m: &&Metric| {
+            m.trajectory.is_some()
+                && m.observation == mean.observation
+                && m.metric == mean.metric
+                && m.corrections == mean.corrections
+        };
+        mean.standard_error.map(|error| error * (metrics.iter().filter(same).count() as f64).sqrt())
+    };
+    others.filter_map(deviation).fold(0.0, f64::max)
 }
 
 fn write(run: &Run, scores: &Scores) -> Result<(), ExperimentError> {

@@ -12,46 +12,55 @@ use crate::figures::{
     TrainingCurve, w1_against_corrections,
 };
 use crate::report::{Cell, Facts, Image, Picture, Report, Table};
-use crate::run::Run;
+use crate::run::{Part, Run};
 use crate::versions::versions;
 
 const STAGE: &str = "report";
 
-/// Draws the figures and writes report.html, report.md and report.json.
+/// Draws the figures and writes report.html, report.md and report.json: of one part, or of one for each variant.
 pub(crate) fn report(
     run: &Run,
-    model: &Model,
     observed: &[Observed],
     references: &[Reference],
-    samples: &[PosteriorSamples],
-    scores: &Scores,
+    parts: &[Part<'_>],
 ) -> Result<Report, ExperimentError> {
     let wrap = ExperimentError::stage::<FigureError>(STAGE);
     let mut figures = Vec::new();
-    for (o, reference) in observed.iter().zip(references).filter(|(o, _)| o.trajectory == 0) {
-        let of_this = samples.iter().filter(|p| observed[p.observed].stem() == o.stem() && p.count() > 1);
-        if let Some(best) = of_this.max_by_key(|p| p.corrections) {
-            let drawing = fan(run, o, reference, best)?;
-            let caption = format!(
-                "Posterior of observation «{}» with {} correction(s) a step, beside the particle filter's.",
-                o.config.name, best.corrections
-            );
-            figures.push(picture(run, &drawing, &format!("fan-{}", o.config.name), caption)?);
+    for part in parts {
+        for (o, reference) in observed.iter().zip(references).filter(|(o, _)| o.trajectory == 0) {
+            let of_this =
+                part.samples.iter().filter(|p| observed[p.observed].stem() == o.stem() && p.count() > 1);
+            if let Some(best) = of_this.max_by_key(|p| p.corrections) {
+                let drawing = fan(part.run, o, reference, best)?;
+                let caption = format!(
+                    "Posterior of observation «{}» with {} correction(s) a step{}, beside the particle filter's.",
+                    o.config.name,
+                    best.corrections,
+                    part.run.variant.as_ref().map(|name| format!(", {name}")).unwrap_or_default()
+                );
+                let stem = named(part.run, &format!("fan-{}", o.config.name));
+                figures.push(picture(run, &drawing, &stem, caption)?);
+            }
         }
     }
-    let distances = distances(run, scores).map_err(&wrap)?;
-    figures.push(picture(
-        run,
-        &distances,
-        "w1-against-corrections",
-        "W₁ to the particle filter against corrections; dashed: two runs of the filter.".into(),
-    )?);
-    let curve = training(run, model).map_err(&wrap)?;
-    figures.push(picture(run, &curve, "training", "Denoising loss over the training.".into())?);
-    write_curve(run, model)?;
-    let report = assemble(run, model, samples, scores, figures);
+    for (stem, drawing) in distances(run, parts).map_err(&wrap)? {
+        let caption = "W₁ to the particle filter against corrections; dashed: two runs of the filter.";
+        figures.push(picture(run, &drawing, &stem, caption.into())?);
+    }
+    for part in parts.iter().filter(|part| !part.model.curve.training.is_empty()) {
+        let curve = training(part.run, &part.model).map_err(&wrap)?;
+        let stem = named(part.run, "training");
+        figures.push(picture(run, &curve, &stem, "Denoising loss over the training.".into())?);
+        write_curve(part.run, &part.model)?;
+    }
+    let report = assemble(run, parts, figures);
     report.save(&run.folder).map_err(ExperimentError::stage(STAGE))?;
     Ok(report)
+}
+
+/// The stem of a variant's file.
+fn named(run: &Run, stem: &str) -> String {
+    run.variant.as_ref().map_or_else(|| stem.to_owned(), |name| format!("{stem}-{name}"))
 }
 
 fn picture(run: &Run, drawing: &Drawing, stem: &str, caption: String) -> Result<Picture, ExperimentError> {
@@ -125,33 +134,64 @@ fn posterior_note(run: &Run) -> String {
     )
 }
 
-fn distances(run: &Run, scores: &Scores) -> Result<Drawing, FigureError> {
+/// W₁ against corrections: a figure with a curve for each observation, or, of variants, a figure for each observation
+/// with a curve for each variant.
+fn distances(run: &Run, parts: &[Part<'_>]) -> Result<Vec<(String, Drawing)>, FigureError> {
     let e = &run.loaded.experiment;
-    let mut corrections = e.assimilation.corrections.clone();
-    corrections.sort_unstable();
     let names: Vec<&str> = e.observations.iter().map(|o| o.name.as_str()).collect();
-    let of = |name: &str| -> (Vec<f64>, Vec<f64>) {
-        corrections.iter().map(|&c| scores.mean(name, Some(c), "w1").unwrap_or((f64::NAN, 0.0))).unzip()
+    let curve = |part: &'_ Part<'_>, name: &str| {
+        let corrections = corrections(part.run);
+        let of = |c: &u32| part.scores.mean(name, Some(*c), "w1").unwrap_or((f64::NAN, 0.0));
+        corrections.iter().map(of).unzip::<f64, f64, Vec<_>, Vec<_>>()
     };
-    let values: Vec<(Vec<f64>, Vec<f64>)> = names.iter().map(|n| of(n)).collect();
-    let curves: Vec<Curve<'_>> = names
-        .iter()
-        .zip(&values)
-        .filter(|(_, (v, _))| v.iter().all(|x| x.is_finite()))
-        .map(|(name, (values, errors))| Curve { name, values, errors })
-        .collect();
-    let floors: Vec<(String, f64)> = names
-        .iter()
-        .filter_map(|n| Some((format!("{n}: two runs of the filter"), scores.mean(n, None, "w1")?.0)))
-        .collect();
-    let levels: Vec<Level<'_>> = floors
-        .iter()
-        .zip(&names)
-        .map(|((name, value), of)| Level { name, value: *value, of: Some(of) })
-        .collect();
-    let corrections: Vec<usize> = corrections.iter().map(|&c| c as usize).collect();
+    let floor = |name: &str| parts.first().and_then(|part| part.scores.mean(name, None, "w1")).map(|(w, _)| w);
     let note = format!("{} samples, Euclidean distance of physical trajectories", e.assimilation.samples);
-    w1_against_corrections(&e.title, &note, &corrections, &curves, &levels)
+    // A curve: its figure, its name and what level is its own.
+    let mut figures: Vec<(String, String, Vec<(String, (Vec<f64>, Vec<f64>))>, Vec<&str>)> = Vec::new();
+    if let [part] = parts {
+        if part.run.variant.is_none() {
+            let curves = names.iter().map(|name| ((*name).to_owned(), curve(part, name))).collect();
+            figures.push(("w1-against-corrections".into(), e.title.clone(), curves, names.clone()));
+        }
+    }
+    if figures.is_empty() {
+        for name in &names {
+            let curves = parts
+                .iter()
+                .map(|part| (part.run.variant.clone().unwrap_or_default(), curve(part, name)))
+                .collect();
+            let title = format!("{}: «{name}»", e.title);
+            figures.push((format!("w1-against-corrections-{name}"), title, curves, vec![*name]));
+        }
+    }
+    let positions: Vec<usize> = parts
+        .first()
+        .map(|part| corrections(part.run).iter().map(|&c| c as usize).collect())
+        .unwrap_or_default();
+    let drawn = |(stem, title, curves, floors): &(String, String, Vec<_>, Vec<&str>)| {
+        let curves: Vec<Curve<'_>> = curves
+            .iter()
+            .filter(|(_, (v, _)): &&(String, (Vec<f64>, Vec<f64>))| {
+                v.len() == positions.len() && v.iter().all(|x| x.is_finite())
+            })
+            .map(|(name, (values, errors))| Curve { name, values, errors })
+            .collect();
+        let floors: Vec<(String, &str, f64)> = floors
+            .iter()
+            .filter_map(|n| Some((format!("{n}: two runs of the filter"), *n, floor(n)?)))
+            .collect();
+        let levels: Vec<Level<'_>> =
+            floors.iter().map(|(name, of, value)| Level { name, value: *value, of: Some(of) }).collect();
+        Ok((stem.clone(), w1_against_corrections(title, &note, &positions, &curves, &levels)?))
+    };
+    figures.iter().map(drawn).collect()
+}
+
+/// Numbers of corrections, ascending.
+fn corrections(run: &Run) -> Vec<u32> {
+    let mut corrections = run.loaded.experiment.assimilation.corrections.clone();
+    corrections.sort_unstable();
+    corrections
 }
 
 fn training(run: &Run, model: &Model) -> Result<Drawing, FigureError> {
@@ -190,41 +230,22 @@ fn write_curve(run: &Run, model: &Model) -> Result<(), ExperimentError> {
     run.write("training.csv", text.as_bytes()).map(|_| ())
 }
 
-fn assemble(
-    run: &Run,
-    model: &Model,
-    samples: &[PosteriorSamples],
-    scores: &Scores,
-    figures: Vec<Picture>,
-) -> Report {
+fn assemble(run: &Run, parts: &[Part<'_>], figures: Vec<Picture>) -> Report {
     let e = &run.loaded.experiment;
-    let diverged: usize = samples.iter().map(|p| p.diverged).sum();
+    let diverged: usize = parts.iter().flat_map(|part| &part.samples).map(|p| p.diverged).sum();
     let mut notes = Vec::new();
     if diverged > 0 {
         notes.push(format!("{diverged} samples left the real numbers and are left out of the scores."));
     }
-    let parameters: usize = model.weights.values().map(ndarray::ArrayBase::len).sum();
-    let last = model.curve.validation.last().copied().unwrap_or(f32::NAN);
     let tier = e.tier.clone().unwrap_or_default();
+    let mut summary: Vec<String> = parts.iter().map(|part| summary(part.run, &part.model)).collect();
+    summary.push(format!("Source: {}", e.source));
     Report {
         title: format!("{}, tier {tier}", e.title),
-        summary: vec![
-            format!(
-                "{} with {parameters} parameters, trained for {} epochs on {} trajectories (validation loss {last:.4}); \
-                 {} samples of {} states for each of {} test trajectories, {} steps.",
-                score_name(&e.score),
-                e.training.epochs,
-                run.recipe.split.0,
-                e.assimilation.samples,
-                e.assimilation.length,
-                e.assimilation.trajectories,
-                e.assimilation.sampler.steps
-            ),
-            format!("Source: {}", e.source),
-        ],
+        summary,
         posterior: posterior_note(run),
-        checks: scores.checks.clone(),
-        tables: e.observations.iter().map(|o| table(run, &o.name, scores)).collect(),
+        checks: parts.iter().flat_map(|part| part.scores.checks.iter().cloned()).collect(),
+        tables: e.observations.iter().map(|o| table(run, &o.name, parts)).collect(),
         figures,
         notes,
         facts: vec![
@@ -241,8 +262,32 @@ fn assemble(
     }
 }
 
+/// What was trained and sampled, in one paragraph.
+fn summary(run: &Run, model: &Model) -> String {
+    let e = &run.loaded.experiment;
+    let parameters: usize = model.weights.values().map(ndarray::ArrayBase::len).sum();
+    let last = model.curve.validation.last().copied().unwrap_or(f32::NAN);
+    let trained = match &e.weights {
+        Some(file) => format!("trained beforehand ({file}, validation loss {last:.4})"),
+        None => format!(
+            "trained for {} epochs on {} trajectories (validation loss {last:.4})",
+            e.training.epochs, run.recipe.split.0
+        ),
+    };
+    let name = run.variant.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+    format!(
+        "{name}{} with {parameters} parameters, {trained}; {} samples of {} states for each of {} test trajectories, \
+         {} steps.",
+        score_name(&e.score),
+        e.assimilation.samples,
+        e.assimilation.length,
+        e.assimilation.trajectories,
+        e.assimilation.sampler.steps
+    )
+}
+
 /// Scores of one observation: the filter first, then each number of corrections.
-fn table(run: &Run, name: &str, scores: &Scores) -> Table {
+fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
     let e = &run.loaded.experiment;
     let mut columns = vec![
         ("log p(x₂:L | x₁)", "log_prior"),
@@ -255,7 +300,7 @@ fn table(run: &Run, name: &str, scores: &Scores) -> Table {
     if e.reference.bootstrap.is_some() {
         columns.push(("W₁ to bootstrap", "w1_bootstrap"));
     }
-    let row = |label: String, corrections: Option<u32>| {
+    let row = |scores: &Scores, label: String, corrections: Option<u32>| {
         let cell = |metric: &str| match scores.mean(name, corrections, metric) {
             Some((value, error)) if error > 0.0 => Cell::Spread(value, error),
             Some((value, _)) => Cell::Number(value),
@@ -263,8 +308,13 @@ fn table(run: &Run, name: &str, scores: &Scores) -> Table {
         };
         [Cell::Text(label)].into_iter().chain(columns.iter().map(|(_, m)| cell(m))).collect()
     };
-    let mut rows = vec![row("particle filter".into(), None)];
-    rows.extend(e.assimilation.corrections.iter().map(|&c| row(format!("SDA, C = {c}"), Some(c))));
+    let mut rows: Vec<Vec<Cell>> =
+        parts.iter().take(1).map(|part| row(&part.scores, "particle filter".into(), None)).collect();
+    for part in parts {
+        let name = part.run.variant.as_deref().unwrap_or("SDA");
+        let corrections = &part.run.loaded.experiment.assimilation.corrections;
+        rows.extend(corrections.iter().map(|&c| row(&part.scores, format!("{name}, C = {c}"), Some(c))));
+    }
     let o = e.observations.iter().find(|o| o.name == name).map_or(0.0, |o| o.noise_std);
     Table {
         title: format!("Observation «{name}», noise {o}"),

@@ -36,6 +36,14 @@ pub(crate) fn reuse_or(
     Ok((stored.values, true))
 }
 
+/// Whether the scores under this key are there.
+///
+/// Errors: a file that can't be read.
+pub(crate) fn are_there(run: &Run, stem: &str, key: &str) -> Result<bool, ExperimentError> {
+    let stored = load(&run.folder.join(format!("scores/{stem}.json")))?;
+    Ok(stored.is_some_and(|stored| stored.key == key))
+}
+
 fn load(path: &Path) -> Result<Option<Stored>, ExperimentError> {
     let text = match std::fs::read(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -327,10 +327,10 @@ fn save(run: &Run, path: &Path, model: &Model) -> Result<(), ExperimentError> {
 ///
 /// Errors: a file that can't be read; weights of another network, window, diffusion or denoiser.
 pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
-    let Some(path) = &run.weights else { return Ok(None) };
+    let Some(path) = run.weights() else { return Ok(None) };
     let e = &run.loaded.experiment;
     let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
-    let mut file = ModelFile::load(path).map_err(&wrap)?;
+    let mut file = ModelFile::load(&path).map_err(&wrap)?;
     let header = &file.header;
     let json = |value: Result<Value, serde_json::Error>| value.map_err(ExperimentError::stage(STAGE));
     let window = json(serde_json::to_value(e.score.window()))?;
@@ -357,7 +357,7 @@ pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
     let curve = curve_of(&file.tensors);
     file.tensors.retain(|name, _| !name.starts_with("curve."));
     expect_parameters(run, &file)?;
-    run.reused(STAGE, path);
+    run.reused(STAGE, &path);
     Ok(Some(Model { key, weights: file.tensors, curve }))
 }
 

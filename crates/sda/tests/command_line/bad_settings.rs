@@ -32,16 +32,16 @@ fn settings_that_cannot_be() {
 #[test]
 fn names_that_are_not_there() {
     let sandbox = Sandbox::new();
-    fails(&mut sandbox.command(&["lorentz"]), &["«lorentz»", "near are", "lorenz_rozet2023"]);
+    fails(&mut sandbox.command(&["lorentz"]), &["«lorentz»", "near are", "lorenz"]);
     fails(
         &mut sandbox.command(&["lorenz", "--tier", "smok"]),
-        &["«smok»", "smoke", "quick", "paper", "lorenz_rozet2023.ron"],
+        &["«smok»", "smoke", "quick", "paper", "lorenz.ron"],
     );
     fails(&mut sandbox.command(&["experiments/none.ron"]), &["experiments/none.ron"]);
     fails(&mut sandbox.command(&["lorenz", "--checkpoint-seconds=-1"]), &["checkpoint-seconds"]);
-    fs::copy(sandbox.path("experiments/lorenz_rozet2023.ron"), sandbox.path("experiments/lorenz_other.ron"))
+    fs::copy(sandbox.path("experiments/lorenz_rozet2023.ron"), sandbox.path("experiments/lorenz_rozet.ron"))
         .unwrap();
-    fails(&mut sandbox.command(&["lorenz"]), &["lorenz_other or lorenz_rozet2023"]);
+    fails(&mut sandbox.command(&["lorenz_r"]), &["lorenz_rozet or lorenz_rozet2023"]);
 }
 
 /// Errors of a file tell line and column.
@@ -80,15 +80,15 @@ fn places_that_cannot_be_written() {
     let file = sandbox.path("file");
     fs::write(&file, "kept").unwrap();
     let under = file.join("out");
-    let mut command = sandbox.command(&["lorenz", "--tier", "smoke", "--out", under.to_str().unwrap()]);
+    let mut command = sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", under.to_str().unwrap()]);
     fails(&mut command, &[file.to_str().unwrap(), "choose another folder"]);
-    let mut command = sandbox.command(&["lorenz", "--tier", "smoke", "--out", file.to_str().unwrap()]);
+    let mut command = sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", file.to_str().unwrap()]);
     fails(&mut command, &[file.to_str().unwrap(), "choose another folder"]);
     // A folder that not even the super-user may write.
     #[cfg(target_os = "linux")]
-    fails(&mut sandbox.command(&["lorenz", "--tier", "smoke", "--out", "/proc/sda"]), &["/proc/sda"]);
+    fails(&mut sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", "/proc/sda"]), &["/proc/sda"]);
     let data = file.join("data");
-    let mut command = sandbox.command_with_data(&data, &["lorenz", "--tier", "smoke", "--out"]);
+    let mut command = sandbox.command_with_data(&data, &["lorenz_rozet2023", "--tier", "smoke", "--out"]);
     fails(command.arg(sandbox.out()), &[file.to_str().unwrap(), "choose another folder"]);
     assert_eq!(fs::read(&file).unwrap(), b"kept");
 }

@@ -52,6 +52,18 @@ impl Sandbox {
         Self { folder }
     }
 
+    /// Copies the weights that the workspace ships.
+    pub(super) fn ship_models(&self) {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+        fs::create_dir(self.path("models")).unwrap();
+        for entry in fs::read_dir(models).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "safetensors") {
+                fs::copy(&path, self.path("models").join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+
     pub(super) fn path(&self, of: &str) -> PathBuf {
         self.folder.path().join(of)
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 fn smoke(sandbox: &Sandbox) -> Command {
-    let mut command = sandbox.command(&["lorenz", "--tier", "smoke"]);
+    let mut command = sandbox.command(&["lorenz_rozet2023", "--tier", "smoke"]);
     command.arg("--out").arg(sandbox.out());
     command
 }
@@ -71,14 +71,35 @@ fn the_smoke_tier_leaves_everything_and_again_changes_nothing() {
     resolved_is_an_input(&sandbox);
 }
 
+/// Our best recipe samples with the shipped weights: nothing is trained, and what comes out is a posterior.
+#[test]
+fn the_best_recipe_takes_the_shipped_weights() {
+    let sandbox = Sandbox::new();
+    sandbox.ship_models();
+    let mut command = sandbox.command(&["lorenz", "--tier", "smoke", "--device", "cpu"]);
+    let output = succeed(command.arg("--out").arg(sandbox.out()).output().unwrap());
+    assert!(stderr(&output).contains("train: unchanged, from "), "{}", stderr(&output));
+    let contents = sandbox.contents();
+    assert!(!contents.contains_key("out/model.safetensors"));
+    let text = std::str::from_utf8(&contents["out/metrics.csv"]).unwrap();
+    for name in ["lo", "hi"] {
+        let residual = mean_of(text, name, "0", "residual_over_noise");
+        assert!((0.6..1.4).contains(&residual), "{text}");
+        assert!(mean_of(text, name, "0", "w1_ratio") < 2.0, "{text}");
+    }
+}
+
+/// A mean over trajectories of metrics.csv.
+fn mean_of(text: &str, name: &str, corrections: &str, metric: &str) -> f64 {
+    let row = format!("{name},{corrections},,{metric},");
+    let line = text.lines().find(|l| l.starts_with(&row)).unwrap_or_else(|| panic!("no {row} in {text}"));
+    line[row.len()..].split(',').next().unwrap().parse().unwrap()
+}
+
 /// A rough posterior: the observations are met, and its distance to the filter's is no other order of magnitude.
 fn check_metrics(csv: &[u8]) {
     let text = std::str::from_utf8(csv).unwrap();
-    let of = |name: &str, corrections: &str, metric: &str| -> f64 {
-        let row = format!("{name},{corrections},,{metric},");
-        let line = text.lines().find(|l| l.starts_with(&row)).unwrap_or_else(|| panic!("no {row} in {text}"));
-        line[row.len()..].split(',').next().unwrap().parse().unwrap()
-    };
+    let of = |name: &str, corrections: &str, metric: &str| mean_of(text, name, corrections, metric);
     for name in ["lo", "hi"] {
         assert_eq!(of(name, "1", "diverged"), 0.0);
         assert!((0.3..3.0).contains(&of(name, "1", "residual_over_noise")), "{text}");
