@@ -129,7 +129,8 @@ impl Run {
         let observed = stages::observe::observe(self, &store)?;
         let references = pool.install(|| stages::reference::reference(self, &observed))?;
         let samples = stages::assimilate::assimilate(self, &model, &observed)?;
-        let scores = pool.install(|| stages::evaluate::evaluate(self, &observed, &references, &samples))?;
+        let scores =
+            pool.install(|| stages::evaluate::evaluate(self, &store, &observed, &references, &samples))?;
         let report = stages::report::report(self, &model, &observed, &references, &samples, &scores)?;
         Ok(Outcome { report, folder: self.folder.clone() })
     }

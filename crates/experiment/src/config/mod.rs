@@ -1,5 +1,6 @@
 //! The experiment file: sections mirror crates, variants mirror types, unknown fields are refused.
 
+mod evaluation;
 mod load;
 mod recipe;
 mod settings;
@@ -7,6 +8,7 @@ mod settings;
 mod tests;
 mod validate;
 
+pub use evaluation::{EvaluationConfig, ModesConfig};
 pub(crate) use load::to_text;
 pub use load::{Loaded, find, load};
 pub use recipe::{Recipe, load_recipe};
@@ -58,6 +60,9 @@ pub struct Experiment {
     pub assimilation: Assimilation,
     /// What the truth is taken from.
     pub reference: ParticleReference,
+    /// What is evaluated on demand.
+    #[serde(default)]
+    pub evaluation: EvaluationConfig,
     /// Published or recorded numbers, checked by the evaluation.
     #[serde(default)]
     pub expect: Vec<Expectation>,
@@ -272,7 +277,8 @@ pub struct ParticleReference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// `NAME.corrections.METRIC`, as in metrics.csv: `lo.1.w1_ratio`.
+    /// `NAME.corrections.METRIC` over all trajectories, as in metrics.csv: `lo.1.w1_ratio`, `lo.1.rank_p`;
+    /// `lo.reference.METRIC` is the reference's own.
     pub metric: String,
     /// At least.
     #[serde(default)]

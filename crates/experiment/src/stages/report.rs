@@ -5,6 +5,7 @@ use super::evaluate::Scores;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
 use super::train::Model;
+use super::{calibration, modes};
 use crate::config::ScoreConfig;
 use crate::error::ExperimentError;
 use crate::figures::{
@@ -39,6 +40,12 @@ pub(crate) fn report(
             figures.push(picture(run, &drawing, &format!("fan-{}", o.config.name), caption)?);
         }
     }
+    for name in run.loaded.experiment.observations.iter().map(|o| &o.name) {
+        let drawing = calibration::histograms(run, name, observed, references, samples, scores)?;
+        let caption =
+            format!("Ranks of the truth among the samples, observation «{name}»; flat if calibrated.");
+        figures.push(picture(run, &drawing, &format!("ranks-{name}"), caption)?);
+    }
     let distances = distances(run, scores).map_err(&wrap)?;
     figures.push(picture(
         run,
@@ -49,7 +56,8 @@ pub(crate) fn report(
     let curve = training(run, model).map_err(&wrap)?;
     figures.push(picture(run, &curve, "training", "Denoising loss over the training.".into())?);
     write_curve(run, model)?;
-    let report = assemble(run, model, samples, scores, figures);
+    let tables = tables(run, observed, references, samples, scores)?;
+    let report = assemble(run, model, samples, scores, tables, figures);
     report.save(&run.folder).map_err(ExperimentError::stage(STAGE))?;
     Ok(report)
 }
@@ -195,6 +203,7 @@ fn assemble(
     model: &Model,
     samples: &[PosteriorSamples],
     scores: &Scores,
+    tables: Vec<Table>,
     figures: Vec<Picture>,
 ) -> Report {
     let e = &run.loaded.experiment;
@@ -224,7 +233,7 @@ fn assemble(
         ],
         posterior: posterior_note(run),
         checks: scores.checks.clone(),
-        tables: e.observations.iter().map(|o| table(run, &o.name, scores)).collect(),
+        tables,
         figures,
         notes,
         facts: vec![
@@ -239,6 +248,22 @@ fn assemble(
         ],
         configuration: run.loaded.resolved.clone(),
     }
+}
+
+/// Scores, calibration and modes of each observation.
+fn tables(
+    run: &Run,
+    observed: &[Observed],
+    references: &[Reference],
+    samples: &[PosteriorSamples],
+    scores: &Scores,
+) -> Result<Vec<Table>, ExperimentError> {
+    let mut out = Vec::new();
+    for o in &run.loaded.experiment.observations {
+        out.extend([table(run, &o.name, scores), calibration::table(run, &o.name, scores)]);
+        out.extend(modes::table(run, &o.name, observed, references, samples)?);
+    }
+    Ok(out)
 }
 
 /// Scores of one observation: the filter first, then each number of corrections.
