@@ -183,8 +183,12 @@ mod tests {
     fn what_is_evaluated_changes_the_keys_of_scores() {
         let of = |modes: Option<ModesConfig>| scores("samples", "reference", &EvaluationConfig { modes });
         let modes = |mirror| Some(ModesConfig { component: 0, least_mass: 0.05, mirror });
-        let keys =
-            [of(None), of(modes(false)), of(modes(true)), scores("", "reference", &Default::default())];
+        let keys = [
+            of(None),
+            of(modes(false)),
+            of(modes(true)),
+            scores("", "reference", &EvaluationConfig::default()),
+        ];
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[..i].iter().all(|b| a != b));
         }

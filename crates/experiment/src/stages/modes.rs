@@ -100,13 +100,19 @@ pub(crate) fn table(
 fn of_trajectory(trajectory: usize, sets: &[Option<SignPatterns>], least_mass: f64) -> Vec<Vec<Cell>> {
     let Some(Some(reference)) = sets.first() else { return Vec::new() };
     let row = |pattern: &[bool]| {
-        let signs = pattern.iter().map(|&up| if up { '+' } else { '−' }).collect();
+        let signs = runs(pattern);
         let mass = |set: &Option<SignPatterns>| {
             set.as_ref().map_or(Cell::Missing, |set| Cell::Number(set.mass(pattern)))
         };
         [Cell::Count(trajectory as u64), Cell::Text(signs)].into_iter().chain(sets.iter().map(mass)).collect()
     };
     reference.modes(least_mass).into_iter().map(row).collect()
+}
+
+/// Signs by how often each follows itself: `+7 −2`.
+fn runs(pattern: &[bool]) -> String {
+    let run = |same: &[bool]| format!("{}{}", if same[0] { '+' } else { '−' }, same.len());
+    pattern.chunk_by(|a, b| a == b).map(run).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -151,8 +157,9 @@ mod tests {
         let sets = [Some(clusters(30, 70)), None, Some(clusters(60, 40))];
         let rows = of_trajectory(3, &sets, 0.05);
         let text = |row: usize| rows[row].iter().map(Cell::text).collect::<Vec<_>>();
-        assert_eq!(text(0), ["3", "−", "0.7000", "—", "0.4000"]);
-        assert_eq!(text(1), ["3", "+", "0.3000", "—", "0.6000"]);
+        assert_eq!(text(0), ["3", "−1", "0.7000", "—", "0.4000"]);
+        assert_eq!(text(1), ["3", "+1", "0.3000", "—", "0.6000"]);
         assert_eq!(of_trajectory(3, &sets, 0.5).len(), 1);
+        assert_eq!(runs(&[true, true, false, true]), "+2 −1 +1");
     }
 }

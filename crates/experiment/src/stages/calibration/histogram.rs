@@ -7,6 +7,7 @@ use super::super::reference::Reference;
 use super::{RANKS, bin};
 use crate::error::ExperimentError;
 use crate::figures::{Drawing, RankHistograms, RankPanel};
+use crate::report::significant;
 use crate::run::Run;
 use ndarray::{Array2, Array3};
 use sda_core::Stream;
@@ -48,7 +49,8 @@ pub(crate) fn histograms(
             )
             .map_err(ExperimentError::stage(STAGE))?;
         }
-        let p_value = scores.mean(name, *corrections, "rank_p").map(|(p, _)| format!(": p = {p:.2}"));
+        let p_value =
+            scores.mean(name, *corrections, "rank_p").map(|(p, _)| format!(": p = {}", significant(p)));
         panels.push((format!("{label}{}", p_value.unwrap_or_default()), counts));
     }
     let panels: Vec<RankPanel<'_>> =
