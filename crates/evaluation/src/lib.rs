@@ -7,7 +7,8 @@
 //! - [`rank`], [`ranks`], [`RankHistogram`]: where truths rank, tested by [`ChiSquared`] and [`Kolmogorov`];
 //! - [`Sbc`]: the ranks of replicates simulated from the model itself;
 //! - [`Coverage`]: how often central intervals hold the truth;
-//! - [`innovation_chi_squared`], [`residual_over_noise`]: observations against their predictions.
+//! - [`innovation_chi_squared`], [`residual_over_noise`]: observations against their predictions;
+//! - [`SignPatterns`], [`ModeMasses`], [`MirrorShares`]: the masses of modes beside a reference's.
 
 // `widest_vectors!` calls functions compiled for instruction sets found at run time: nothing else is unsafe.
 #![deny(unsafe_code)]
@@ -24,6 +25,7 @@ mod gamma;
 mod innovation;
 mod kolmogorov;
 mod mmd;
+mod modes;
 mod quantile;
 mod ranks;
 mod sbc;
@@ -42,6 +44,7 @@ pub use gamma::{gamma_q, ln_gamma};
 pub use innovation::{innovation_chi_squared, residual_over_noise};
 pub use kolmogorov::Kolmogorov;
 pub use mmd::squared_mmd;
+pub use modes::{MirrorShares, ModeMasses, SignPatterns};
 pub use quantile::{quantile_sorted, quantiles};
 pub use ranks::{RankHistogram, rank, ranks};
 pub use sbc::{Sbc, SbcQuantity};

@@ -152,7 +152,8 @@ impl Run {
         let mut parts = Vec::with_capacity(runs.len());
         for (run, model) in runs.into_iter().zip(models) {
             let samples = stages::assimilate::assimilate(run, &model, &observed, &references)?;
-            let scores = pool.install(|| stages::evaluate::evaluate(run, &observed, &references, &samples))?;
+            let scores =
+                pool.install(|| stages::evaluate::evaluate(run, &store, &observed, &references, &samples))?;
             parts.push(Part { run, model, samples, scores });
         }
         let report = stages::report::report(self, &observed, &references, &parts)?;
@@ -228,8 +229,12 @@ impl Run {
         if self.quiet {
             return Progress::silent();
         }
-        let of = self.variant.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-        Progress::new(&format!("{stage}{of}"), total as u64)
+        Progress::new(&format!("{stage}{}", self.of_variant()), total as u64)
+    }
+
+    /// `, k4` where this is a variant, to be put after what is the variant's.
+    pub(crate) fn of_variant(&self) -> String {
+        self.variant.as_ref().map(|name| format!(", {name}")).unwrap_or_default()
     }
 
     /// Says on stderr that a result is reused.

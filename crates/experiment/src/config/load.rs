@@ -118,7 +118,11 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
 /// The experiment with each variant's settings.
 ///
 /// Errors: as [`load`]; a variant that changes what all of them share.
-fn variants(text: &str, path: &Path, base: &Experiment) -> Result<Vec<(String, Experiment)>, ExperimentError> {
+fn variants(
+    text: &str,
+    path: &Path,
+    base: &Experiment,
+) -> Result<Vec<(String, Experiment)>, ExperimentError> {
     let one = |variant: &Variant| {
         let from = format!("variant {}", variant.name);
         let mut text = text.to_owned();

@@ -1,5 +1,6 @@
 //! The experiment file: sections mirror crates, variants mirror types, unknown fields are refused.
 
+mod evaluation;
 mod load;
 mod recipe;
 mod settings;
@@ -7,6 +8,7 @@ mod settings;
 mod tests;
 mod validate;
 
+pub use evaluation::{EvaluationConfig, ModesConfig};
 pub(crate) use load::to_text;
 pub use load::{Loaded, find, load};
 pub use recipe::{Recipe, load_recipe};
@@ -61,6 +63,9 @@ pub struct Experiment {
     /// Variants that are run in place of the experiment as it stands, on the same observations.
     #[serde(default)]
     pub variants: Vec<Variant>,
+    /// What is evaluated on demand.
+    #[serde(default)]
+    pub evaluation: EvaluationConfig,
     /// Published or recorded numbers, checked by the evaluation.
     #[serde(default)]
     pub expect: Vec<Expectation>,
@@ -288,7 +293,8 @@ pub struct Variant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// `NAME.corrections.METRIC`, as in metrics.csv: `lo.1.w1_ratio`; of a variant `VARIANT.NAME.corrections.METRIC`.
+    /// `NAME.corrections.METRIC` over all trajectories, as in metrics.csv: `lo.1.w1_ratio`, `lo.1.rank_p`;
+    /// `lo.reference.METRIC` is the reference's own, `VARIANT.lo.1.METRIC` a variant's.
     pub metric: String,
     /// At least.
     #[serde(default)]

@@ -24,6 +24,7 @@ impl Experiment {
         self.check_observations(&mut problems);
         self.check_assimilation(&mut problems);
         self.check_variants(&mut problems);
+        self.check_modes(&mut problems);
         problems.finish(path)
     }
 
@@ -159,6 +160,16 @@ impl Experiment {
         );
     }
 
+    fn check_modes(&self, p: &mut Problems) {
+        if let Some(modes) = &self.evaluation.modes {
+            p.that(
+                modes.least_mass > 0.0 && modes.least_mass <= 1.0,
+                "evaluation.modes.least_mass",
+                format!("must be above 0 and at most 1, and is {}", modes.least_mass),
+            );
+        }
+    }
+
     /// Checks against the dataset.
     ///
     /// Errors: as [`Experiment::validate`].
@@ -208,6 +219,13 @@ impl Experiment {
                         Err(e) => p.add(&at, e.to_string()),
                         Ok(_) => p.that(o.operator.per_state(length, d).is_some(), &at, SINGLE),
                     }
+                }
+                if let Some(modes) = &self.evaluation.modes {
+                    p.that(
+                        modes.component < d,
+                        "evaluation.modes.component",
+                        format!("must be one of the state's {d}, counted from 0, and is {}", modes.component),
+                    );
                 }
                 let can = !self.reference.backward || system.noise_std().is_some();
                 p.that(

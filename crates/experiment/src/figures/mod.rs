@@ -11,12 +11,14 @@ mod lines;
 mod palette;
 mod panel;
 mod quantiles;
+mod ranks;
 mod training;
 
 pub use drawing::Drawing;
 pub use error::FigureError;
 pub use fan::{ObservedComponent, Posterior, PosteriorFan};
 pub use lines::{Curve, Level, Lines, Panel, Positions, w1_against_corrections};
+pub use ranks::{RankHistograms, RankPanel};
 pub use training::{LearningRate, TrainingCurve};
 
 #[cfg(test)]

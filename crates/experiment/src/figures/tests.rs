@@ -89,6 +89,16 @@ fn log_lines(value: f64) -> Result<Drawing, FigureError> {
     .draw()
 }
 
+fn ranks(counts: &[u64]) -> Result<Drawing, FigureError> {
+    let panel = |title| RankPanel { title, counts };
+    RankHistograms {
+        title: "ranks, «lo»",
+        subtitle: "one number a trajectory",
+        panels: &["filter", "C = 0", "C = 1", "C = 2", "C = 4: p = 0.31"].map(panel),
+    }
+    .draw()
+}
+
 fn all() -> Vec<(Drawing, &'static [&'static str])> {
     vec![
         (
@@ -114,6 +124,10 @@ fn all() -> Vec<(Drawing, &'static [&'static str])> {
             &["lo: two filters", "corrections", "W₁", "1024"],
         ),
         (w1(&[1.0, 1.0, 1.0], &[], 1.0).unwrap(), &["lo"]),
+        (
+            ranks(&[9, 4, 0, 7]).unwrap(),
+            &["ranks, «lo»", "one number", "filter", "C = 4: p = 0.31", "uniform ranks", "density"],
+        ),
         (log_lines(0.01).unwrap(), &["a logarithmic panel", "MMPS", "steps", "error"]),
     ]
 }
@@ -231,6 +245,8 @@ fn bad_curves_are_refused() {
         (w1(&[1.0, 2.0, 3.0], &[], f64::NAN), "level \"lo: two filters\" is NaN"),
         (log_lines(0.0), "above 0 on a logarithmic axis"),
         (training(0), "epochs is empty"),
+        (ranks(&[]), "ranks of \"filter\" is empty"),
+        (ranks(&[0, 0]), "mean of the ranks of \"filter\" is 0"),
         (w1_against_corrections("t", "", &[], &[], &[]), "empty"),
     ] {
         let message = result.unwrap_err().to_string();

@@ -59,8 +59,7 @@ pub(crate) fn assimilate(
     let (mut done, mut all_reused) = (0, true);
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
-        let (samples, fresh) =
-            one(run, model, (&observed[o], &references[o]), o, corrections, &progress)?;
+        let (samples, fresh) = one(run, model, (&observed[o], &references[o]), o, corrections, &progress)?;
         done += cost(corrections);
         all_reused &= !fresh;
         if !fresh {
@@ -100,7 +99,11 @@ fn one(
         Run::remove(&partial)?;
         return Ok((finish(&file)?, false));
     }
-    if scores::are_there(run, &PosteriorSamples::stem(o, corrections), &keys::scores(&key, &reference.key))? {
+    if scores::are_there(
+        run,
+        &PosteriorSamples::stem(o, corrections),
+        &keys::scores(&key, &reference.key, &e.evaluation),
+    )? {
         let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
         return Ok((PosteriorSamples { key, observed, corrections, values, diverged: 0 }, false));
     }

@@ -1,15 +1,18 @@
 //! Scores of the posterior samples beside the particle filter's, and the experiment's expectations.
 
 use super::assimilate::PosteriorSamples;
-use super::keys;
+use super::calibration::{self, relative_rank};
+use super::climate::Climate;
 use super::observe::Observed;
-use super::reference::{Reference, per_state};
+use super::reference::{Reference, per_state, predictions};
 use super::scores::{self, Values};
+use super::{keys, modes};
 use crate::error::ExperimentError;
 use crate::report::Check;
 use crate::run::Run;
-use ndarray::{Array2, Array3, ArrayView3, Axis};
-use sda_evaluation::{Summary, gaussian_log_density, squared_mmd, wasserstein1};
+use ndarray::{Array1, Array3, ArrayRef3, ArrayView3, Axis};
+use sda_data::TrajectoryStore;
+use sda_evaluation::{Summary, log_likelihood, residual_over_noise, squared_mmd, wasserstein1};
 use sda_systems::log_trajectory;
 use serde::Serialize;
 
@@ -23,7 +26,7 @@ pub(crate) struct Metric {
     pub(crate) observation: String,
     /// Langevin corrections; the reference's own metrics have none.
     pub(crate) corrections: Option<u32>,
-    /// Test trajectory; none for the mean over all.
+    /// Test trajectory; none for what all say together.
     pub(crate) trajectory: Option<usize>,
     /// Name.
     pub(crate) metric: String,
@@ -31,6 +34,13 @@ pub(crate) struct Metric {
     pub(crate) value: f64,
     /// Standard error of the mean over trajectories.
     pub(crate) standard_error: Option<f64>,
+}
+
+impl Metric {
+    /// Whether both are of the same samples, over trajectories.
+    pub(crate) fn is_of_the_same_set(&self, other: &Self) -> bool {
+        self.observation == other.observation && self.corrections == other.corrections
+    }
 }
 
 /// All scores of a run.
@@ -43,7 +53,7 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
-    /// The mean over trajectories of one metric, with its standard error.
+    /// One metric over all trajectories, with its standard error.
     pub(crate) fn mean(
         &self,
         observation: &str,
@@ -63,16 +73,20 @@ impl Scores {
 /// Scores everything and writes metrics.csv and metrics.json.
 pub(crate) fn evaluate(
     run: &Run,
+    store: &TrajectoryStore,
     observed: &[Observed],
     references: &[Reference],
     samples: &[PosteriorSamples],
 ) -> Result<Scores, ExperimentError> {
+    let evaluation = &run.loaded.experiment.evaluation;
+    let mut climate = Climate::new(run, store);
     let progress = run.progress(STAGE, observed.len() + samples.len());
     let (mut metrics, mut of_references, mut all_reused) = (Vec::new(), Vec::new(), true);
     for (o, reference) in observed.iter().zip(references) {
         run.go_on(STAGE)?;
-        let key = keys::scores("", &reference.key);
-        let (values, fresh) = scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference))?;
+        let key = keys::scores("", &reference.key, evaluation);
+        let (values, fresh) =
+            scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference, &mut climate))?;
         add(&mut metrics, o, None, &values);
         of_references.push(values);
         all_reused &= !fresh;
@@ -81,7 +95,7 @@ pub(crate) fn evaluate(
     for p in samples {
         run.go_on(STAGE)?;
         let (o, reference) = (&observed[p.observed], &references[p.observed]);
-        let key = keys::scores(&p.key, &reference.key);
+        let key = keys::scores(&p.key, &reference.key, evaluation);
         let stem = PosteriorSamples::stem(o, p.corrections);
         let known = &of_references[p.observed];
         let (values, fresh) = scores::reuse_or(run, &stem, &key, || of_samples(run, o, reference, known, p))?;
@@ -89,7 +103,8 @@ pub(crate) fn evaluate(
         all_reused &= !fresh;
         progress.advance(1);
     }
-    metrics.extend(means(&metrics));
+    let pooled = calibration::pooled(&metrics).map_err(ExperimentError::stage(STAGE))?;
+    metrics.extend(means(&metrics, pooled));
     let checks = checks(run, &metrics);
     let scores = Scores { metrics, checks };
     write(run, &scores)?;
@@ -108,9 +123,14 @@ fn add(metrics: &mut Vec<Metric>, o: &Observed, corrections: Option<u32>, values
     }));
 }
 
-fn of_reference(run: &Run, o: &Observed, r: &Reference) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
+fn of_reference(
+    run: &Run,
+    o: &Observed,
+    r: &Reference,
+    climate: &mut Climate<'_>,
+) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
     let [first, second] = &r.runs;
-    let mut values = densities(run, o, first)?;
+    let mut values = of_set(run, o, first)?;
     values.push(("w1", w1(&first.view(), &second.view())?));
     values.push(("mmd2", mmd2(&first.view(), &second.view())?));
     if let Some([first, second]) = &r.paths {
@@ -118,6 +138,8 @@ fn of_reference(run: &Run, o: &Observed, r: &Reference) -> Result<Vec<(&'static 
     }
     values.push(("least_effective_sample_size", r.least_effective));
     values.push(("log_evidence", r.log_evidence));
+    values.extend(climate.innovation(o)?.map(|value| ("climatological_innovation_chi2", value)));
+    values.extend(modes::of_case(run, o, second, first)?);
     Ok(values)
 }
 
@@ -138,7 +160,7 @@ fn of_samples(
     let all = r.runs.iter().all(|run| run.len_of(Axis(0)) == p.count());
     let known = of_reference.iter().find(|(name, _)| all && name == "w1").map(|(_, value)| *value);
     let floor = known.map_or_else(|| w1(&first, &second), Ok)?;
-    values.extend(densities(run, o, &p.values)?);
+    values.extend(of_set(run, o, &p.values)?);
     values.push(("w1", distance));
     values.push(("w1_ratio", distance / floor));
     values.push(("mmd2", mmd2(&p.values.view(), &first)?));
@@ -146,51 +168,69 @@ fn of_samples(
         let paths = paths.slice_axis(Axis(0), (0..p.count()).into());
         values.push(("w1_bootstrap", w1(&p.values.view(), &paths)?));
     }
-    for (name, metric) in
-        [("log_likelihood", "log_likelihood_difference"), ("log_prior", "log_prior_difference")]
-    {
-        let own = values.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
-        let reference = of_reference.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
-        if let (Some(own), Some(reference)) = (own, reference) {
-            values.push((metric, own - reference));
-        }
-    }
+    let value = |values: &[(&str, f64)], name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+    let reference = |name| of_reference.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+    let compare = |name, of: fn(f64, f64) -> f64| Some(of(value(&values, name)?, reference(name)?));
+    let compared = [
+        ("log_likelihood_difference", compare("log_likelihood", |own, other| own - other)),
+        ("log_prior_difference", compare("log_prior", |own, other| own - other)),
+        ("rmse_ratio", compare("rmse", |own, other| own / other)),
+    ];
+    values.extend(compared.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    values.extend(modes::of_case(run, o, &p.values, &r.runs[0])?);
     Ok(values)
 }
 
-/// Means over samples of log p(x_{2:L} | x_1), log p(y | x) and the residual's deviation over the noise's.
-fn densities(
+/// What any set of samples is scored by: its densities, and whether the truth could be one of it.
+///
+/// Ranks of log p(y | x) and log p(x_{2:L} | x_1) are the test functions of simulation-based calibration that see y and
+/// the whole trajectory.
+fn of_set(
     run: &Run,
     o: &Observed,
     samples: &Array3<f64>,
 ) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
+    let wrap = ExperimentError::stage(STAGE);
+    let truth = o.truth.view().insert_axis(Axis(0));
+    let (of_samples, of_truth) = (densities(run, o, samples)?, densities(run, o, &truth)?);
     let mut values = Vec::new();
-    if let Some(prior) = log_trajectory(&*run.system, samples) {
-        values.push(("log_prior", prior.mean().unwrap_or(f64::NAN)));
+    let mut draws = calibration::draws(run.loaded.experiment.seed, o);
+    let mut calibrated =
+        calibration::of_case(samples, &o.truth, &run.system.normalisation(), &mut draws).map_err(&wrap)?;
+    let mean = |densities: &Array1<f64>| densities.mean().unwrap_or(f64::NAN);
+    if let (Some(log), Some(of_truth)) = (&of_samples.log_prior, &of_truth.log_prior) {
+        values.push(("log_prior", mean(log)));
+        calibrated.push(("rank_log_prior", relative_rank(log, of_truth[0], &mut draws).map_err(&wrap)?));
     }
-    let residuals = residuals(run, o, samples)?;
-    let std = o.config.noise_std;
-    let likelihood = residuals.outer_iter().map(|r| gaussian_log_density(r.iter().copied(), std));
-    values.push(("log_likelihood", likelihood.sum::<f64>() / residuals.nrows() as f64));
-    let square = residuals.iter().map(|r| r * r).sum::<f64>() / residuals.len() as f64;
-    values.push(("residual_over_noise", square.sqrt() / std));
+    let (log, of_truth) = (&of_samples.log_likelihood, &of_truth.log_likelihood);
+    values.push(("log_likelihood", mean(log)));
+    values.push(("residual_over_noise", of_samples.residual_over_noise));
+    calibrated.push(("rank_log_likelihood", relative_rank(log, of_truth[0], &mut draws).map_err(&wrap)?));
+    values.extend(calibrated);
     Ok(values)
 }
 
-/// y − A(x) of every sample, [N, P].
-fn residuals(run: &Run, o: &Observed, samples: &Array3<f64>) -> Result<Array2<f64>, ExperimentError> {
+/// Densities of samples, and the residual's deviation over the noise's.
+struct Densities {
+    /// log p(x_{2:L} | x_1) `[N]`; none where the transition is deterministic.
+    log_prior: Option<Array1<f64>>,
+    /// log p(y | x) `[N]`.
+    log_likelihood: Array1<f64>,
+    residual_over_noise: f64,
+}
+
+fn densities(run: &Run, o: &Observed, samples: &ArrayRef3<f64>) -> Result<Densities, ExperimentError> {
     let (observations, operator) = per_state(run, o)?;
-    let (n, p) = (samples.len_of(Axis(0)), observations.values().ncols());
-    let mut out = Array2::zeros((n, observations.steps().len() * p));
-    for (sample, mut row) in samples.outer_iter().zip(out.outer_iter_mut()) {
-        for (k, &step) in observations.steps().iter().enumerate() {
-            let predicted = operator.linear.matrix.dot(&sample.row(step)) + &operator.linear.offset;
-            for j in 0..p {
-                row[k * p + j] = observations.values()[[k, j]] - (operator.function)(predicted[j]);
-            }
-        }
-    }
-    Ok(out)
+    let (std, wrap) = (o.config.noise_std, ExperimentError::stage(STAGE));
+    let predicted = predictions(samples, observations.steps(), &operator);
+    let y = Array1::from_iter(observations.values().iter().copied());
+    let shape = (predicted.len_of(Axis(0)), y.len());
+    let predicted = predicted.into_shape_with_order(shape).map_err(ExperimentError::stage(STAGE))?;
+    Ok(Densities {
+        log_prior: log_trajectory(&*run.system, samples),
+        log_likelihood: log_likelihood(&predicted, &y, std),
+        residual_over_noise: residual_over_noise(&predicted, &y, std).map_err(wrap)?,
+    })
 }
 
 fn w1(x: &ArrayView3<'_, f64>, y: &ArrayView3<'_, f64>) -> Result<f64, ExperimentError> {
@@ -201,21 +241,23 @@ fn mmd2(x: &ArrayView3<'_, f64>, y: &ArrayView3<'_, f64>) -> Result<f64, Experim
     squared_mmd(x, y).map_err(ExperimentError::stage(STAGE))
 }
 
-/// Means over trajectories, in the order of first appearance.
-fn means(metrics: &[Metric]) -> Vec<Metric> {
-    let same = |a: &Metric, b: &Metric| {
-        a.observation == b.observation && a.corrections == b.corrections && a.metric == b.metric
-    };
+/// Means over trajectories, in the order of first appearance, or what is pooled in their place; then the rest of that.
+fn means(metrics: &[Metric], pooled: Vec<Metric>) -> Vec<Metric> {
+    let same = |a: &Metric, b: &Metric| a.is_of_the_same_set(b) && a.metric == b.metric;
     let mut out: Vec<Metric> = Vec::new();
     for m in metrics {
         if out.iter().any(|o| same(o, m)) {
             continue;
         }
-        if let Some(summary) = Summary::of(metrics.iter().filter(|o| same(o, m)).map(|o| o.value)) {
+        if let Some(pooled) = pooled.iter().find(|o| same(o, m)) {
+            out.push(pooled.clone());
+        } else if let Some(summary) = Summary::of(metrics.iter().filter(|o| same(o, m)).map(|o| o.value)) {
             let standard_error = (summary.count > 1).then_some(summary.standard_error);
             out.push(Metric { trajectory: None, value: summary.mean, standard_error, ..m.clone() });
         }
     }
+    let rest: Vec<Metric> = pooled.into_iter().filter(|p| !out.iter().any(|o| same(o, p))).collect();
+    out.extend(rest);
     out
 }
 

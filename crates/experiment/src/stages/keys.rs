@@ -1,6 +1,6 @@
 //! What each result depends on.
 
-use crate::config::{Experiment, ObservationConfig, Precision, Recipe, to_text};
+use crate::config::{EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, to_text};
 use crate::key::key;
 use ndarray::ArrayD;
 use sda_diffusion::{Denoiser, Place};
@@ -94,15 +94,20 @@ fn rounded(parts: &[String], precision: Precision) -> Vec<&str> {
     parts.iter().map(String::as_str).chain(other).collect()
 }
 
+/// What a file of scores holds beside the first results' distances and densities; it changes when the scores do.
+const SCORES: &str = "calibration";
+
 /// The scores of samples beside the reference's.
-pub(crate) fn scores(samples: &str, reference: &str) -> String {
-    key("evaluate", &[samples, reference])
+pub(crate) fn scores(samples: &str, reference: &str, evaluation: &EvaluationConfig) -> String {
+    let modes = evaluation.modes.as_ref().map(to_text);
+    let parts = [samples, reference, SCORES].into_iter().chain(modes.as_deref());
+    key("evaluate", &parts.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Setting};
+    use crate::config::{self, ModesConfig, Setting};
     use std::path::Path;
 
     /// First 16 digits of the keys of the smoke tier, as they were in version 0.1.0 before other integrators.
@@ -162,6 +167,7 @@ mod tests {
             ("assimilation.trajectories=2", [false; 5]),
             ("precision=F32", [false; 5]),
             ("precision=Mixed", [false, true, false, false, true]),
+            ("evaluation.modes=(component: 0)", [false; 5]),
             ("title=\"another\"", [false; 5]),
         ];
         let written = keys(&[]);
@@ -171,5 +177,20 @@ mod tests {
             assert_eq!(found, expected, "{setting}: data, model, observation, reference, samples");
         }
         assert_eq!(keys(&[]), written, "the same experiment has the same keys");
+    }
+
+    #[test]
+    fn what_is_evaluated_changes_the_keys_of_scores() {
+        let of = |modes: Option<ModesConfig>| scores("samples", "reference", &EvaluationConfig { modes });
+        let modes = |mirror| Some(ModesConfig { component: 0, least_mass: 0.05, mirror });
+        let keys = [
+            of(None),
+            of(modes(false)),
+            of(modes(true)),
+            scores("", "reference", &EvaluationConfig::default()),
+        ];
+        for (i, a) in keys.iter().enumerate() {
+            assert!(keys[..i].iter().all(|b| a != b));
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! The stages, in order. Each looks for its result under the key of what it depends on, and else makes it.
 
 pub(crate) mod assimilate;
+mod calibration;
 mod checkpoint;
+mod climate;
 pub(crate) mod evaluate;
 mod keys;
+mod modes;
 pub(crate) mod observe;
 pub(crate) mod reference;
 pub(crate) mod report;

@@ -6,7 +6,7 @@ use super::samples::Keyed;
 use crate::error::ExperimentError;
 use crate::key::seed;
 use crate::run::Run;
-use ndarray::{Array1, Array2, Array3, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayRef3, Axis};
 use sda_core::Stream;
 use sda_filters::{BentOperator, BootstrapFilter, LinearOperator, Observations, ParticleHistory};
 use serde_json::json;
@@ -151,4 +151,19 @@ pub(crate) fn per_state(run: &Run, o: &Observed) -> Result<(Observations, Seen),
         .map_err(ExperimentError::stage(STAGE))?;
     let linear = LinearOperator { matrix, offset };
     Ok((observations, BentOperator { linear, function: Box::new(move |value| part.bend(value)) }))
+}
+
+/// A(x) of single states.
+///
+/// Shapes: `trajectories` [N, L, D], `steps` `[K]`, result [N, K, P].
+pub(crate) fn predictions(trajectories: &ArrayRef3<f64>, steps: &[usize], operator: &Seen) -> Array3<f64> {
+    let (n, p) = (trajectories.dim().0, operator.linear.matrix.nrows());
+    let mut out = Array3::zeros((n, steps.len(), p));
+    for (trajectory, mut out) in trajectories.outer_iter().zip(out.outer_iter_mut()) {
+        for (&step, mut out) in steps.iter().zip(out.outer_iter_mut()) {
+            let predicted = operator.linear.matrix.dot(&trajectory.row(step)) + &operator.linear.offset;
+            out.assign(&predicted.mapv(&operator.function));
+        }
+    }
+    out
 }

@@ -5,6 +5,7 @@ use super::evaluate::Scores;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
 use super::train::Model;
+use super::{calibration, modes};
 use crate::config::ScoreConfig;
 use crate::error::ExperimentError;
 use crate::figures::{
@@ -36,11 +37,20 @@ pub(crate) fn report(
                     "Posterior of observation «{}» with {} correction(s) a step{}, beside the particle filter's.",
                     o.config.name,
                     best.corrections,
-                    part.run.variant.as_ref().map(|name| format!(", {name}")).unwrap_or_default()
+                    part.run.of_variant()
                 );
                 let stem = named(part.run, &format!("fan-{}", o.config.name));
                 figures.push(picture(run, &drawing, &stem, caption)?);
             }
+        }
+    }
+    for part in parts {
+        for name in run.loaded.experiment.observations.iter().map(|o| &o.name) {
+            let drawing = calibration::histograms(part, name, observed, references)?;
+            let caption =
+                format!("Ranks of the truth among the samples, observation «{name}»; flat if calibrated.");
+            let stem = named(part.run, &format!("ranks-{name}"));
+            figures.push(picture(run, &drawing, &stem, caption)?);
         }
     }
     for (stem, drawing) in distances(run, parts).map_err(&wrap)? {
@@ -53,7 +63,8 @@ pub(crate) fn report(
         figures.push(picture(run, &curve, &stem, "Denoising loss over the training.".into())?);
         write_curve(part.run, &part.model)?;
     }
-    let report = assemble(run, parts, figures);
+    let tables = tables(run, observed, references, parts)?;
+    let report = assemble(run, parts, tables, figures);
     report.save(&run.folder).map_err(ExperimentError::stage(STAGE))?;
     Ok(report)
 }
@@ -144,7 +155,8 @@ fn distances(run: &Run, parts: &[Part<'_>]) -> Result<Vec<(String, Drawing)>, Fi
         let of = |c: &u32| part.scores.mean(name, Some(*c), "w1").unwrap_or((f64::NAN, 0.0));
         corrections.iter().map(of).unzip::<f64, f64, Vec<_>, Vec<_>>()
     };
-    let floor = |name: &str| parts.first().and_then(|part| part.scores.mean(name, None, "w1")).map(|(w, _)| w);
+    let floor =
+        |name: &str| parts.first().and_then(|part| part.scores.mean(name, None, "w1")).map(|(w, _)| w);
     let note = format!("{} samples, Euclidean distance of physical trajectories", e.assimilation.samples);
     // A curve: its figure, its name and what level is its own.
     let mut figures: Vec<(String, String, Vec<(String, (Vec<f64>, Vec<f64>))>, Vec<&str>)> = Vec::new();
@@ -230,7 +242,7 @@ fn write_curve(run: &Run, model: &Model) -> Result<(), ExperimentError> {
     run.write("training.csv", text.as_bytes()).map(|_| ())
 }
 
-fn assemble(run: &Run, parts: &[Part<'_>], figures: Vec<Picture>) -> Report {
+fn assemble(run: &Run, parts: &[Part<'_>], tables: Vec<Table>, figures: Vec<Picture>) -> Report {
     let e = &run.loaded.experiment;
     let diverged: usize = parts.iter().flat_map(|part| &part.samples).map(|p| p.diverged).sum();
     let mut notes = Vec::new();
@@ -245,7 +257,7 @@ fn assemble(run: &Run, parts: &[Part<'_>], figures: Vec<Picture>) -> Report {
         summary,
         posterior: posterior_note(run),
         checks: parts.iter().flat_map(|part| part.scores.checks.iter().cloned()).collect(),
-        tables: e.observations.iter().map(|o| table(run, &o.name, parts)).collect(),
+        tables,
         figures,
         notes,
         facts: vec![
@@ -260,6 +272,24 @@ fn assemble(run: &Run, parts: &[Part<'_>], figures: Vec<Picture>) -> Report {
         ],
         configuration: run.loaded.resolved.clone(),
     }
+}
+
+/// Scores, calibration and modes of each observation.
+fn tables(
+    run: &Run,
+    observed: &[Observed],
+    references: &[Reference],
+    parts: &[Part<'_>],
+) -> Result<Vec<Table>, ExperimentError> {
+    let mut out = Vec::new();
+    for o in &run.loaded.experiment.observations {
+        out.push(table(run, &o.name, parts));
+        for part in parts {
+            out.push(calibration::table(part.run, &o.name, &part.scores));
+            out.extend(modes::table(part, &o.name, observed, references)?);
+        }
+    }
+    Ok(out)
 }
 
 /// What was trained and sampled, in one paragraph.

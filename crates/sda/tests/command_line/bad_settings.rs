@@ -80,13 +80,18 @@ fn places_that_cannot_be_written() {
     let file = sandbox.path("file");
     fs::write(&file, "kept").unwrap();
     let under = file.join("out");
-    let mut command = sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", under.to_str().unwrap()]);
+    let mut command =
+        sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", under.to_str().unwrap()]);
     fails(&mut command, &[file.to_str().unwrap(), "choose another folder"]);
-    let mut command = sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", file.to_str().unwrap()]);
+    let mut command =
+        sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", file.to_str().unwrap()]);
     fails(&mut command, &[file.to_str().unwrap(), "choose another folder"]);
     // A folder that not even the super-user may write.
     #[cfg(target_os = "linux")]
-    fails(&mut sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", "/proc/sda"]), &["/proc/sda"]);
+    fails(
+        &mut sandbox.command(&["lorenz_rozet2023", "--tier", "smoke", "--out", "/proc/sda"]),
+        &["/proc/sda"],
+    );
     let data = file.join("data");
     let mut command = sandbox.command_with_data(&data, &["lorenz_rozet2023", "--tier", "smoke", "--out"]);
     fails(command.arg(sandbox.out()), &[file.to_str().unwrap(), "choose another folder"]);

@@ -33,7 +33,7 @@ fn the_smoke_tier_leaves_everything_and_again_changes_nothing() {
     .chain(["training.csv", "report.html", "report.md", "report.json"])
     .map(|name| format!("out/{name}"))
     .collect();
-    for figure in ["fan-lo", "fan-hi", "w1-against-corrections", "training"] {
+    for figure in ["fan-lo", "fan-hi", "ranks-lo", "ranks-hi", "w1-against-corrections", "training"] {
         expected.extend(["png", "svg"].map(|ending| format!("out/figures/{figure}.{ending}")));
     }
     for observation in ["lo-0", "hi-0"] {
@@ -105,6 +105,13 @@ fn check_metrics(csv: &[u8]) {
         assert!((0.3..3.0).contains(&of(name, "1", "residual_over_noise")), "{text}");
         assert!(of(name, "1", "w1_ratio") < 10.0, "{text}");
         assert!((0.5..2.0).contains(&of(name, "", "residual_over_noise")), "{text}");
+        // Sixteen samples hold the truth in 0.79 of the intervals.
+        assert!(of(name, "", "coverage_90") > 0.5 && of(name, "", "rmse") < 3.0, "{text}");
+        assert!((0.2..5.0).contains(&of(name, "1", "rmse_ratio")), "{text}");
+        assert!((0.2..5.0).contains(&of(name, "1", "spread_skill")), "{text}");
+        let rank = of(name, "1", "rank_log_likelihood");
+        assert!((0.0..1.0).contains(&rank) && of(name, "1", "crps") > 0.0, "{text}");
+        assert!(of(name, "", "climatological_innovation_chi2") < 4.0, "{text}");
     }
     assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
 }

@@ -52,7 +52,10 @@ fn what_they_share_and_what_is_not_there_is_refused() {
         ("variants=[(name: \"a\", settings: [\"seed=2\"])]", &["variant a", "it changes seed"][..]),
         ("variants=[(name: \"a\", settings: [\"assimilation.samples=5\"])]", &["assimilation.samples"]),
         ("variants=[(name: \"a\", settings: [\"score.odrer=5\"])]", &["variant a", "odrer"]),
-        ("variants=[(name: \"a\", settings: []), (name: \"a\", settings: [])]", &["variants.1.name", "twice"]),
+        (
+            "variants=[(name: \"a\", settings: []), (name: \"a\", settings: [])]",
+            &["variants.1.name", "twice"],
+        ),
         ("variants=[(name: \"scores\", settings: [])]", &["variants.0.name", "folder"]),
         ("assimilation.fewer={3: 1}", &["assimilation.fewer.3", "no 3"]),
         ("assimilation.fewer={2: 3}", &["assimilation.fewer.2", "1 … 2"]),

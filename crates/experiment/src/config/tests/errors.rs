@@ -112,6 +112,11 @@ fn values_out_of_range() {
         &["score.network", "hidden_features"],
     );
     check_value("samples: 8", "samples: 18446744073709551615", &["assimilation.samples", "at most"]);
+    check_value(
+        "seed: 1,",
+        "seed: 1, evaluation: (modes: (component: 0, least_mass: 1.5)),",
+        &["evaluation.modes.least_mass", "at most 1", "1.5"],
+    );
 }
 
 #[test]
@@ -173,6 +178,7 @@ fn the_data_must_hold_what_is_asked() {
         ("observations.0.operator=EveryNth(0)", 64, (4, 2, 1), &["observations.0.operator"]),
         ("observations.0.operator=Vorticity", 64, (4, 2, 1), &["observations.0.operator"]),
         ("observations.0.operator=Affine(scale: inf)", 64, (4, 2, 1), &["observations.0.operator", "finite"]),
+        ("evaluation.modes=(component: 3)", 64, (4, 2, 1), &["evaluation.modes.component", "3"]),
     ] {
         let settings: &[&str] =
             if setting == "score.order=1" { &[setting, "score.network.features=15"] } else { &[setting] };

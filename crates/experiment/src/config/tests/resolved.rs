@@ -16,7 +16,8 @@ fn the_file_is_kept_as_written() {
 #[test]
 fn the_resolved_text_resolves_to_itself() {
     for tier in ["smoke", "quick"] {
-        let loaded = Written::new(SMALL).load(Some(tier), &["seed=7", "training.average=0.99"]).unwrap();
+        let settings = ["seed=7", "training.average=0.99", "evaluation.modes=(component: 0, mirror: true)"];
+        let loaded = Written::new(SMALL).load(Some(tier), &settings).unwrap();
         let again = Written::new(&loaded.resolved);
         for tier in [None, Some(tier)] {
             let resolved = again.load(tier, &[]).unwrap();
@@ -40,6 +41,7 @@ fn every_default_is_written_out() {
         "tau:",
         "corrector_floor:",
         "backward:",
+        "modes: None",
         "tier: \"quick\"",
     ] {
         assert!(resolved.contains(field), "{field} in\n{resolved}");

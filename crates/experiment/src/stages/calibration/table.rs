@@ -1,0 +1,59 @@
+//! The report's table of calibration.
+
+use super::super::evaluate::Scores;
+use crate::report::{Cell, Table};
+use crate::run::Run;
+
+/// Heads and metrics of the columns.
+const COLUMNS: [(&str, &str); 9] = [
+    ("RMSE", "rmse"),
+    ("RMSE / filter's", "rmse_ratio"),
+    ("CRPS", "crps"),
+    ("spread", "spread"),
+    ("spread / skill", "spread_skill"),
+    ("in 50 %", "coverage_50"),
+    ("in 90 %", "coverage_90"),
+    ("p of ranks", "rank_p"),
+    ("p of SBC", "sbc_p"),
+];
+
+/// Calibration of one observation: the filter first, then each number of corrections.
+pub(crate) fn table(run: &Run, name: &str, scores: &Scores) -> Table {
+    let a = &run.loaded.experiment.assimilation;
+    let row = |label: String, corrections: Option<u32>| -> Vec<Cell> {
+        let cell = |metric| match scores.mean(name, corrections, metric) {
+            Some((value, error)) if error > 0.0 => Cell::Spread(value, error),
+            Some((value, _)) => Cell::Number(value),
+            None => Cell::Missing,
+        };
+        [Cell::Text(label)].into_iter().chain(COLUMNS.iter().map(|(_, metric)| cell(metric))).collect()
+    };
+    let mut rows = vec![row("particle filter".into(), None)];
+    rows.extend(a.corrections.iter().map(|&c| row(format!("SDA, C = {c}"), Some(c))));
+    let climate = scores.mean(name, None, "climatological_innovation_chi2");
+    let climate = climate.map_or(String::new(), |(value, _)| {
+        format!(" χ² of the observation's innovation from the training data's climate: {value:.2}, about 1.")
+    });
+    Table {
+        title: format!("Calibration of «{name}»{}", run.of_variant()),
+        note: format!("{}{climate}", note(a.samples, a.trajectories)),
+        columns: [""].into_iter().chain(COLUMNS.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
+        rows,
+    }
+}
+
+/// What calibrated samples would score, intervals that end at samples included.
+fn note(samples: usize, trajectories: usize) -> String {
+    let n = samples as f64;
+    let expected = |level: f64| level * (n - 1.0) / (n + 1.0);
+    let p_values = match trajectories {
+        0..10 => "p-values need 10 trajectories.".to_owned(),
+        _ => "p-values are of ranks of one number, log p(y | x) and log p(x) a trajectory.".to_owned(),
+    };
+    format!(
+        "Against the true trajectory: RMSE of the samples' mean in physical units, CRPS (fair) and spread in normalised \
+         ones. Calibrated samples have spread / skill 1 and hold the truth in {:.3} and {:.3} of the intervals; {p_values}",
+        expected(0.5),
+        expected(0.9)
+    )
+}
