@@ -151,7 +151,7 @@ impl Run {
         let references = pool.install(|| stages::reference::reference(self, &observed))?;
         let mut parts = Vec::with_capacity(runs.len());
         for (run, model) in runs.into_iter().zip(models) {
-            let samples = stages::assimilate::assimilate(run, &model, &observed, &references)?;
+            let samples = stages::assimilate::assimilate(run, &store, &model, &observed, &references)?;
             let scores =
                 pool.install(|| stages::evaluate::evaluate(run, &store, &observed, &references, &samples))?;
             parts.push(Part { run, model, samples, scores });

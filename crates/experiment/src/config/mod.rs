@@ -15,8 +15,8 @@ pub use recipe::{Recipe, load_recipe};
 pub use settings::Setting;
 
 use sda_diffusion::{
-    Denoiser, Guidance, Integrator, LangevinStep, LossWeight, Place, Sampler, Schedule, TimeGrid,
-    TrainingTimes,
+    Denoiser, GlobalScore, Guidance, Integrator, LangevinStep, LossWeight, NoisePredictor, Place, Sampler,
+    Schedule, TimeGrid, TrainingTimes,
 };
 use sda_nn::{AdamW, LearningRate, Network};
 use sda_observe::Operator;
@@ -118,6 +118,15 @@ impl ScoreConfig {
         match self {
             Self::Local { order, .. } => order.saturating_mul(2).saturating_add(1),
             Self::Global { window, .. } => *window,
+        }
+    }
+
+    /// What predicts the noise of a trajectory, by the trained weights.
+    pub fn predictor(&self, denoiser: Denoiser) -> Box<dyn NoisePredictor> {
+        let global = GlobalScore { denoiser, ..GlobalScore::new(self.network().clone()) };
+        match *self {
+            Self::Local { order, stride, .. } => Box::new(global.local(order, stride)),
+            Self::Global { .. } => Box::new(global),
         }
     }
 

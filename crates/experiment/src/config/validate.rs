@@ -3,13 +3,17 @@
 use super::{Experiment, Recipe, ScoreConfig};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
-use sda_diffusion::{GlobalScore, NoisePredictor};
+use ndarray::{Array1, ArrayD};
+use sda_diffusion::{GlobalScore, Guidance, NoisePredictor, Posterior, PriorCovariance};
 use sda_nn::Network;
+use sda_observe::Observation;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Random streams and file layouts count with 32 bits.
 const LARGEST_COUNT: usize = u32::MAX as usize / 4;
+/// Numbers whose covariance has eigenvalues within minutes.
+const LARGEST_COVARIANCE: usize = 4096;
 const SINGLE: &str = "the particle filter needs an operator that acts on single states: \
     Identity, Components, EveryNth, States, Affine, Saturate, Arctan or a Compose of these";
 
@@ -227,6 +231,7 @@ impl Experiment {
                         format!("must be one of the state's {d}, counted from 0, and is {}", modes.component),
                     );
                 }
+                self.check_posteriors(&mut p, [length, d]);
                 let can = !self.reference.backward || system.noise_std().is_some();
                 p.that(
                     can,
@@ -236,6 +241,42 @@ impl Experiment {
             }
         }
         p.finish(path)
+    }
+}
+
+impl Experiment {
+    /// Whether the guidance serves each of the observations, of trajectories [L, D].
+    fn check_posteriors(&self, p: &mut Problems, [length, dim]: [usize; 2]) {
+        let a = &self.assimilation;
+        let shape = [a.samples, length, dim];
+        let prior = self.score.predictor(self.denoiser);
+        for o in &self.observations {
+            let Ok(seen) = o.operator.output_shape(&shape) else { continue };
+            let Ok(observation) =
+                Observation::new(o.operator.clone(), ArrayD::zeros(&seen[1..]), o.noise_std)
+            else {
+                continue;
+            };
+            let mut posterior =
+                Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
+            let numbers = posterior.covariance_states(length) * dim;
+            if let Guidance::Jfps { .. } = a.guidance {
+                p.that(
+                    numbers <= LARGEST_COVARIANCE,
+                    "assimilation.guidance",
+                    format!(
+                        "JFPS takes a covariance of {numbers} numbers, and the largest is {LARGEST_COVARIANCE}; \
+                         choose MMPS, or place: Windowed"
+                    ),
+                );
+                // Its values are estimated later; here its size is enough.
+                posterior.covariance =
+                    Some(PriorCovariance { variances: Array1::ones(numbers), modes: None });
+            }
+            if let Err(e) = posterior.check(&shape) {
+                p.add("assimilation.guidance", format!("cannot serve observation «{}»: {e}", o.name));
+            }
+        }
     }
 }
 

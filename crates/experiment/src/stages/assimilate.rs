@@ -1,20 +1,20 @@
 //! Posterior samples of every observation with every number of corrections.
 
 use super::checkpoint::Clock;
-use super::keys;
 use super::observe::Observed;
 use super::reference::Reference;
 use super::samples::Keyed;
 use super::scores;
 use super::train::Model;
-use crate::config::ScoreConfig;
+use super::{covariance, keys};
 use crate::error::ExperimentError;
 use crate::key::seed;
 use crate::progress::Progress;
 use crate::run::Run;
 use ndarray::{Array3, ArrayD, Axis};
+use sda_data::TrajectoryStore;
 use sda_device::Device;
-use sda_diffusion::{GlobalScore, NoisePredictor, NoiseSource, Posterior, Sampled, SamplerRun};
+use sda_diffusion::{NoiseSource, Posterior, Sampled, SamplerRun};
 use sda_graph::Executor;
 use sda_nn::Weights;
 use sda_observe::Observation;
@@ -43,6 +43,7 @@ pub(crate) struct PosteriorSamples {
 /// All samples: by observation, then by corrections. Where scores are there already and samples are not, the scores do.
 pub(crate) fn assimilate(
     run: &Run,
+    store: &TrajectoryStore,
     model: &Model,
     observed: &[Observed],
     references: &[Reference],
@@ -59,7 +60,8 @@ pub(crate) fn assimilate(
     let (mut done, mut all_reused) = (0, true);
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
-        let (samples, fresh) = one(run, model, (&observed[o], &references[o]), o, corrections, &progress)?;
+        let (samples, fresh) =
+            one(run, store, model, (&observed[o], &references[o]), o, corrections, &progress)?;
         done += cost(corrections);
         all_reused &= !fresh;
         if !fresh {
@@ -73,6 +75,7 @@ pub(crate) fn assimilate(
 
 fn one(
     run: &Run,
+    store: &TrajectoryStore,
     model: &Model,
     (o, reference): (&Observed, &Reference),
     observed: usize,
@@ -107,27 +110,16 @@ fn one(
         let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
         return Ok((PosteriorSamples { key, observed, corrections, values, diverged: 0 }, false));
     }
-    let file = sample(run, model, o, corrections, &key, &partial, progress)?;
+    let file = sample(run, store, model, o, corrections, &key, &partial, progress)?;
     let samples = finish(&file)?;
     file.save(&path, STAGE)?;
     Run::remove(&partial)?;
     Ok((samples, true))
 }
 
-/// The prior's noise estimate.
-fn prior(run: &Run) -> Box<dyn NoisePredictor> {
-    let e = &run.loaded.experiment;
-    let score = &e.score;
-    let global =
-        GlobalScore { network: score.network().clone(), weights: Weights::Trained, denoiser: e.denoiser };
-    match *score {
-        ScoreConfig::Local { order, stride, .. } => Box::new(global.local(order, stride)),
-        ScoreConfig::Global { .. } => Box::new(global),
-    }
-}
-
 fn sample(
     run: &Run,
+    store: &TrajectoryStore,
     model: &Model,
     o: &Observed,
     corrections: u32,
@@ -147,8 +139,10 @@ fn sample(
     let sampler = a.sampler.with(e.schedule, corrections, o.config.noise_std);
     let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
         .map_err(ExperimentError::stage(STAGE))?;
-    let prior = prior(run);
-    let predictor = Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
+    let prior = e.score.predictor(e.denoiser);
+    let mut predictor =
+        Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
+    covariance::give(&mut predictor, run, store)?;
     let shape = [a.samples, a.length, run.system.state_dim()];
     let planned = sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?;
     let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);

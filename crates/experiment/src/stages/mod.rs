@@ -4,6 +4,7 @@ pub(crate) mod assimilate;
 mod calibration;
 mod checkpoint;
 mod climate;
+mod covariance;
 pub(crate) mod evaluate;
 mod keys;
 mod modes;

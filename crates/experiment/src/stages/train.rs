@@ -189,9 +189,9 @@ fn validate(
 }
 
 /// Random windows of the store, normalised.
-struct Windows<'a> {
+pub(crate) struct Windows<'a> {
     store: &'a TrajectoryStore,
-    training: Range<usize>,
+    pub(crate) training: Range<usize>,
     validation: Range<usize>,
     states: usize,
     offset: Vec<f32>,
@@ -202,6 +202,11 @@ struct Windows<'a> {
 
 impl<'a> Windows<'a> {
     fn new(run: &Run, store: &'a TrajectoryStore) -> Self {
+        Self::of(run, store, run.loaded.experiment.score.window())
+    }
+
+    /// Windows of another number of states than the network's.
+    pub(crate) fn of(run: &Run, store: &'a TrajectoryStore, states: usize) -> Self {
         let split = &store.description().split;
         let normalisation = run.system.normalisation();
         let seed = run.loaded.experiment.seed;
@@ -209,7 +214,7 @@ impl<'a> Windows<'a> {
             store,
             training: split.train.clone(),
             validation: split.validation.clone(),
-            states: run.loaded.experiment.score.window(),
+            states,
             offset: normalisation.offset.iter().map(|&x| x as f32).collect(),
             scale: normalisation.scale.iter().map(|&x| x as f32).collect(),
             order: Stream::new(seed, ORDER),
@@ -218,12 +223,16 @@ impl<'a> Windows<'a> {
     }
 
     /// Numbers of one window.
-    fn window_len(&self) -> usize {
+    pub(crate) fn window_len(&self) -> usize {
         self.states * self.offset.len()
     }
 
     /// One random window of every training trajectory, in random order: a function of (seed, epoch).
-    fn epoch(&self, epoch: usize, batch: usize) -> impl Iterator<Item = Result<Vec<f32>, ExperimentError>> {
+    pub(crate) fn epoch(
+        &self,
+        epoch: usize,
+        batch: usize,
+    ) -> impl Iterator<Item = Result<Vec<f32>, ExperimentError>> {
         let mut trajectories: Vec<usize> = self.training.clone().collect();
         self.order.sequence(epoch as u32, 0).shuffle(&mut trajectories);
         self.batches(trajectories, epoch as u32 + 1, batch)
