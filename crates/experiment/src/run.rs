@@ -5,8 +5,9 @@ use crate::error::ExperimentError;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::stages;
+use crate::stages::train::Model;
 use crate::versions::versions;
-use sda_data::whole_file;
+use sda_data::{TrajectoryStore, whole_file};
 use sda_device::{Device, DeviceChoice};
 use sda_graph::ExecutorError;
 use sda_kernels::gpu::Precision;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Folders of a run directory.
-const FOLDERS: [&str; 5] = ["observations", "reference", "samples", "scores", "figures"];
+const FOLDERS: [&str; 6] = ["observations", "reference", "samples", "scores", "figures", "tuning"];
 
 /// What the command line chooses.
 #[derive(Clone, Debug)]
@@ -118,20 +119,48 @@ impl Run {
     ///
     /// Errors: a stage's; an interruption, after which the same call goes on.
     pub fn execute(&self) -> Result<Outcome, ExperimentError> {
-        let pool = rayon::ThreadPoolBuilder::new()
+        let pool = self.pool()?;
+        let (store, model) = self.learn(&pool)?;
+        let settled = pool.install(|| stages::tune::settle(self, &store, &model))?;
+        let observed = stages::observe::observe(self, &store)?;
+        let references = pool.install(|| stages::reference::reference(self, &observed))?;
+        let samples = stages::assimilate::assimilate(self, &model, &observed, &settled.experiments)?;
+        let scores = pool.install(|| stages::evaluate::evaluate(self, &observed, &references, &samples))?;
+        let report =
+            stages::report::report(self, &model, &observed, &references, &samples, &scores, &settled)?;
+        Ok(Outcome { report, folder: self.folder.clone() })
+    }
+
+    /// Chooses guidance and sampler of every observation by simulation, with what that needs: data and a model.
+    ///
+    /// Errors: as [`Run::execute`].
+    pub fn tune(&self) -> Result<Outcome, ExperimentError> {
+        let pool = self.pool()?;
+        let (store, model) = self.learn(&pool)?;
+        let tuned = pool.install(|| stages::tune::tune(self, &store, &model, |_| true))?;
+        let report = Report {
+            title: self.loaded.experiment.title.clone(),
+            tables: tuned.tables,
+            notes: tuned.notes,
+            ..Report::default()
+        };
+        Ok(Outcome { report, folder: self.folder.clone() })
+    }
+
+    /// The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.
+    fn pool(&self) -> Result<rayon::ThreadPool, ExperimentError> {
+        rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads)
             .build()
-            .map_err(ExperimentError::stage("start the threads"))?;
-        // The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.
+            .map_err(ExperimentError::stage("start the threads"))
+    }
+
+    /// The data, and the network trained on them or shipped.
+    fn learn(&self, pool: &rayon::ThreadPool) -> Result<(TrajectoryStore, Model), ExperimentError> {
         let shipped = stages::train::shipped(self)?;
         let store = pool.install(|| stages::simulate::simulate(self))?;
         let model = shipped.map_or_else(|| stages::train::train(self, &store), Ok)?;
-        let observed = stages::observe::observe(self, &store)?;
-        let references = pool.install(|| stages::reference::reference(self, &observed))?;
-        let samples = stages::assimilate::assimilate(self, &model, &observed)?;
-        let scores = pool.install(|| stages::evaluate::evaluate(self, &observed, &references, &samples))?;
-        let report = stages::report::report(self, &model, &observed, &references, &samples, &scores)?;
-        Ok(Outcome { report, folder: self.folder.clone() })
+        Ok((store, model))
     }
 
     /// What the run is, beside its results.

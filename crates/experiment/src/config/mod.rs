@@ -1,16 +1,19 @@
 //! The experiment file: sections mirror crates, variants mirror types, unknown fields are refused.
 
 mod load;
+mod prior;
 mod recipe;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod validate;
 
-pub(crate) use load::to_text;
 pub use load::{Loaded, find, load};
+pub(crate) use load::{to_line, to_text};
 pub use recipe::{Recipe, load_recipe};
 pub use settings::Setting;
+pub use tuning::{Candidate, Settings, Tuning};
 
 use sda_diffusion::{
     Denoiser, Guidance, Integrator, LangevinStep, LossWeight, Place, Sampler, Schedule, TimeGrid,
@@ -56,6 +59,9 @@ pub struct Experiment {
     pub observations: Vec<ObservationConfig>,
     /// How the posterior is sampled.
     pub assimilation: Assimilation,
+    /// What `assimilation.settings: Tuned` chooses from; the default candidates where there is none.
+    #[serde(default)]
+    pub tuning: Option<Tuning>,
     /// What the truth is taken from.
     pub reference: ParticleReference,
     /// Published or recorded numbers, checked by the evaluation.
@@ -201,6 +207,9 @@ pub struct Assimilation {
     pub place: Place,
     /// Steps, τ, time grid, corrector floor.
     pub sampler: SamplerConfig,
+    /// Whether these are used, or a tuning's in place of corrections, guidance, place and sampler.
+    #[serde(default)]
+    pub settings: Settings,
 }
 
 /// What of the sampler is chosen beside the assimilation's corrections and the experiment's schedule.
@@ -272,7 +281,7 @@ pub struct ParticleReference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// `NAME.corrections.METRIC`, as in metrics.csv: `lo.1.w1_ratio`.
+    /// `NAME.corrections.METRIC`, as in metrics.csv: `lo.1.w1_ratio`; `lo.tuned.w1_ratio` where settings are tuned.
     pub metric: String,
     /// At least.
     #[serde(default)]

@@ -22,6 +22,7 @@ impl Experiment {
         self.check_score(&mut problems);
         self.check_observations(&mut problems);
         self.check_assimilation(&mut problems);
+        self.check_tuning(&mut problems);
         problems.finish(path)
     }
 
@@ -172,21 +173,26 @@ impl Experiment {
                     "reference.backward",
                     format!("{} has no noise to simulate backward", system.name()),
                 );
+                // What is wrong already would be told again for every candidate.
+                if p.0.is_empty() {
+                    self.check_tuning_with(recipe, d, &mut p);
+                }
             }
         }
         p.finish(path)
     }
 }
 
+/// Problems found so far.
 #[derive(Default)]
-struct Problems(Vec<Problem>);
+pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, field: &str, reason: impl Into<String>) {
+    pub(super) fn add(&mut self, field: &str, reason: impl Into<String>) {
         self.0.push(Problem { field: field.into(), reason: reason.into() });
     }
 
-    fn that(&mut self, holds: bool, field: &str, reason: impl Into<String>) {
+    pub(super) fn that(&mut self, holds: bool, field: &str, reason: impl Into<String>) {
         if !holds {
             self.add(field, reason);
         }
@@ -196,11 +202,11 @@ impl Problems {
         self.that(x > 0.0 && x.is_finite(), field, format!("must be positive and finite, and is {x}"));
     }
 
-    fn count(&mut self, field: &str, n: usize) {
+    pub(super) fn count(&mut self, field: &str, n: usize) {
         self.that(n <= LARGEST_COUNT, field, format!("must be at most {LARGEST_COUNT}, and is {n}"));
     }
 
-    fn result<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) {
+    pub(super) fn result<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) {
         if let Err(e) = result {
             self.add(field, e.to_string());
         }

@@ -5,14 +5,14 @@ use super::keys;
 use super::observe::Observed;
 use super::samples::Keyed;
 use super::train::Model;
-use crate::config::ScoreConfig;
+use crate::config::Experiment;
 use crate::error::ExperimentError;
 use crate::key::seed;
 use crate::progress::Progress;
 use crate::run::Run;
 use ndarray::{Array3, ArrayD, Axis};
 use sda_device::Device;
-use sda_diffusion::{GlobalScore, NoisePredictor, NoiseSource, Posterior, Sampled, SamplerRun};
+use sda_diffusion::{NoiseSource, Posterior, Sampled, SamplerRun, Samples};
 use sda_graph::Executor;
 use sda_nn::Weights;
 use sda_observe::Observation;
@@ -39,22 +39,26 @@ pub(crate) struct PosteriorSamples {
 }
 
 /// All samples: by observation, then by corrections.
+///
+/// Shapes: `settled` one for each of the experiment's observations.
 pub(crate) fn assimilate(
     run: &Run,
     model: &Model,
     observed: &[Observed],
+    settled: &[Experiment],
 ) -> Result<Vec<PosteriorSamples>, ExperimentError> {
-    let a = &run.loaded.experiment.assimilation;
+    let of = |o: usize| &settled[observed[o].kind].assimilation;
     let jobs: Vec<(usize, u32)> =
-        (0..observed.len()).flat_map(|o| a.corrections.iter().map(move |&c| (o, c))).collect();
-    let cost = |c: u32| (a.sampler.steps * (1 + c)) as usize;
-    let progress = run.progress(STAGE, jobs.iter().map(|(_, c)| cost(*c)).sum());
+        (0..observed.len()).flat_map(|o| of(o).corrections.iter().map(move |&c| (o, c))).collect();
+    let cost = |o: usize, c: u32| (of(o).sampler.steps * (1 + c)) as usize;
+    let progress = run.progress(STAGE, jobs.iter().map(|(o, c)| cost(*o, *c)).sum());
     let mut out = Vec::with_capacity(jobs.len());
     let (mut done, mut all_reused) = (0, true);
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
-        let (samples, fresh) = one(run, model, &observed[o], o, corrections, &progress)?;
-        done += cost(corrections);
+        let settings = &settled[observed[o].kind];
+        let (samples, fresh) = one(run, settings, model, &observed[o], o, corrections, &progress)?;
+        done += cost(o, corrections);
         all_reused &= !fresh;
         if !fresh {
             progress.resume_at(done as u64);
@@ -67,13 +71,13 @@ pub(crate) fn assimilate(
 
 fn one(
     run: &Run,
+    e: &Experiment,
     model: &Model,
     o: &Observed,
     observed: usize,
     corrections: u32,
     progress: &Progress,
 ) -> Result<(PosteriorSamples, bool), ExperimentError> {
-    let e = &run.loaded.experiment;
     let key = keys::samples(&model.key, &o.key, e, &o.config, corrections);
     let stem = format!("samples/{}-c{corrections}", o.stem());
     let path = run.folder.join(format!("{stem}.safetensors"));
@@ -93,80 +97,92 @@ fn one(
         Run::remove(&partial)?;
         return Ok((finish(&file)?, false));
     }
-    let file = sample(run, model, o, corrections, &key, &partial, progress)?;
+    let file = sample(run, e, model, o, corrections, (&key, &partial), progress)?;
     let samples = finish(&file)?;
     file.save(&path, STAGE)?;
     Run::remove(&partial)?;
     Ok((samples, true))
 }
 
-/// The prior's noise estimate.
-fn prior(run: &Run) -> Box<dyn NoisePredictor> {
-    let e = &run.loaded.experiment;
-    let score = &e.score;
-    let global =
-        GlobalScore { network: score.network().clone(), weights: Weights::Trained, denoiser: e.denoiser };
-    match *score {
-        ScoreConfig::Local { order, stride, .. } => Box::new(global.local(order, stride)),
-        ScoreConfig::Global { .. } => Box::new(global),
-    }
-}
-
 fn sample(
     run: &Run,
+    e: &Experiment,
     model: &Model,
     o: &Observed,
     corrections: u32,
-    key: &str,
-    partial: &Path,
+    kept: (&str, &Path),
     progress: &Progress,
 ) -> Result<Keyed, ExperimentError> {
     let wrap = ExperimentError::diffusion(STAGE);
-    let e = &run.loaded.experiment;
     let a = &e.assimilation;
-    let mut executor = run.executor()?;
-    for (name, values) in &model.weights {
-        executor
-            .write(&Weights::Trained.state(name), values.view())
-            .map_err(ExperimentError::executor(STAGE))?;
-    }
+    let mut executor = with_weights(run, model, STAGE)?;
     let sampler = a.sampler.with(e.schedule, corrections, o.config.noise_std);
     let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
         .map_err(ExperimentError::stage(STAGE))?;
-    let prior = prior(run);
+    let prior = e.prior();
     let predictor = Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
     let shape = [a.samples, a.length, run.system.state_dim()];
     let planned = sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?;
     let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);
     let per_step = u64::from(1 + corrections);
+    let samples = drive(run, STAGE, &mut executor, &planned, seed, kept, |steps| {
+        progress.advance(steps * per_step);
+    })?;
+    let diverged: Vec<usize> = samples.diverged.iter().map(|d| d.sample).collect();
+    Ok(finished(run, kept.0, &samples.values, &diverged))
+}
+
+/// A fresh executor that holds the trained weights.
+pub(super) fn with_weights(run: &Run, model: &Model, stage: &'static str) -> Result<Device, ExperimentError> {
+    let mut executor = run.executor()?;
+    for (name, values) in &model.weights {
+        executor
+            .write(&Weights::Trained.state(name), values.view())
+            .map_err(ExperimentError::executor(stage))?;
+    }
+    Ok(executor)
+}
+
+/// Samples from where an earlier run of this key stopped, or from the start; writes down now and then where it is.
+///
+/// `kept` is the key and the file of what is written down, `advance` is told of steps done.
+///
+/// Errors: the sampler's; an interruption.
+pub(super) fn drive(
+    run: &Run,
+    stage: &'static str,
+    executor: &mut Device,
+    planned: &SamplerRun,
+    seed: u64,
+    (key, partial): (&str, &Path),
+    advance: impl Fn(u64),
+) -> Result<Samples<f32>, ExperimentError> {
+    let wrap = ExperimentError::diffusion(stage);
     let mut clock = Clock::new(run.checkpoint);
     let mut on_step = |_| {
-        progress.advance(per_step);
+        advance(1);
         if clock.is_due() || run.is_interrupted() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     };
-    let from = restore(&mut executor, &planned, partial, key)?;
+    let from = restore(executor, planned, partial, key)?;
     let mut sampled = match from {
         Some(step) => {
-            progress.advance(u64::from(step) * per_step);
-            planned.resume(&mut executor, seed, step, &mut on_step)
+            advance(u64::from(step));
+            planned.resume(executor, seed, step, &mut on_step)
         }
-        None => planned.run(&mut executor, seed, &mut on_step),
+        None => planned.run(executor, seed, &mut on_step),
     }
     .map_err(&wrap)?;
     loop {
         match sampled {
-            Sampled::Finished(samples) => {
-                let diverged: Vec<usize> = samples.diverged.iter().map(|d| d.sample).collect();
-                return Ok(finished(run, key, &samples.values, &diverged));
-            }
+            Sampled::Finished(samples) => return Ok(samples),
             Sampled::Interrupted { step } => {
-                keep(&mut executor, &planned, partial, key, step)?;
-                run.go_on(STAGE)?;
-                sampled = planned.resume(&mut executor, seed, step, &mut on_step).map_err(&wrap)?;
+                keep(executor, planned, partial, key, step)?;
+                run.go_on(stage)?;
+                sampled = planned.resume(executor, seed, step, &mut on_step).map_err(&wrap)?;
             }
         }
     }

@@ -5,6 +5,7 @@ use super::keys;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
 use super::scores::{self, Values};
+use crate::config::Settings;
 use crate::error::ExperimentError;
 use crate::report::Check;
 use crate::run::Run;
@@ -223,10 +224,12 @@ fn means(metrics: &[Metric]) -> Vec<Metric> {
 fn checks(run: &Run, metrics: &[Metric]) -> Vec<Check> {
     let e = &run.loaded.experiment;
     let tier = e.tier.as_deref().unwrap_or_default();
+    let is_tuned = e.assimilation.settings == Settings::Tuned;
     let applies = e.expect.iter().filter(|x| x.tiers.is_empty() || x.tiers.iter().any(|t| t == tier));
     applies
         .map(|x| {
             let name = |m: &Metric| match m.corrections {
+                Some(_) if is_tuned => format!("{}.tuned.{}", m.observation, m.metric),
                 Some(c) => format!("{}.{c}.{}", m.observation, m.metric),
                 None => format!("{}.reference.{}", m.observation, m.metric),
             };

@@ -11,3 +11,4 @@ pub(crate) mod samples;
 mod scores;
 pub(crate) mod simulate;
 pub(crate) mod train;
+pub(crate) mod tune;

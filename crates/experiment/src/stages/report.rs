@@ -5,7 +5,8 @@ use super::evaluate::Scores;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
 use super::train::Model;
-use crate::config::ScoreConfig;
+use super::tune::Settled;
+use crate::config::{Experiment, ObservationConfig, ScoreConfig, Settings, to_line};
 use crate::error::ExperimentError;
 use crate::figures::{
     Curve, Drawing, FigureError, LearningRate, Level, ObservedComponent, Posterior, PosteriorFan,
@@ -25,6 +26,7 @@ pub(crate) fn report(
     references: &[Reference],
     samples: &[PosteriorSamples],
     scores: &Scores,
+    settled: &Settled,
 ) -> Result<Report, ExperimentError> {
     let wrap = ExperimentError::stage::<FigureError>(STAGE);
     let mut figures = Vec::new();
@@ -39,17 +41,20 @@ pub(crate) fn report(
             figures.push(picture(run, &drawing, &format!("fan-{}", o.config.name), caption)?);
         }
     }
-    let distances = distances(run, scores).map_err(&wrap)?;
-    figures.push(picture(
-        run,
-        &distances,
-        "w1-against-corrections",
-        "W₁ to the particle filter against corrections; dashed: two runs of the filter.".into(),
-    )?);
+    // Tuned settings have one number of corrections for each observation: there is nothing to draw against.
+    if run.loaded.experiment.assimilation.settings == Settings::Given {
+        let distances = distances(run, scores).map_err(&wrap)?;
+        figures.push(picture(
+            run,
+            &distances,
+            "w1-against-corrections",
+            "W₁ to the particle filter against corrections; dashed: two runs of the filter.".into(),
+        )?);
+    }
     let curve = training(run, model).map_err(&wrap)?;
     figures.push(picture(run, &curve, "training", "Denoising loss over the training.".into())?);
     write_curve(run, model)?;
-    let report = assemble(run, model, samples, scores, figures);
+    let report = assemble(run, model, samples, scores, settled, figures);
     report.save(&run.folder).map_err(ExperimentError::stage(STAGE))?;
     Ok(report)
 }
@@ -195,11 +200,12 @@ fn assemble(
     model: &Model,
     samples: &[PosteriorSamples],
     scores: &Scores,
+    settled: &Settled,
     figures: Vec<Picture>,
 ) -> Report {
     let e = &run.loaded.experiment;
     let diverged: usize = samples.iter().map(|p| p.diverged).sum();
-    let mut notes = Vec::new();
+    let mut notes = settled.tuned.notes.clone();
     if diverged > 0 {
         notes.push(format!("{diverged} samples left the real numbers and are left out of the scores."));
     }
@@ -211,20 +217,20 @@ fn assemble(
         summary: vec![
             format!(
                 "{} with {parameters} parameters, trained for {} epochs on {} trajectories (validation loss {last:.4}); \
-                 {} samples of {} states for each of {} test trajectories, {} steps.",
+                 {} samples of {} states for each of {} test trajectories, {}.",
                 score_name(&e.score),
                 e.training.epochs,
                 run.recipe.split.0,
                 e.assimilation.samples,
                 e.assimilation.length,
                 e.assimilation.trajectories,
-                e.assimilation.sampler.steps
+                steps(e, settled)
             ),
             format!("Source: {}", e.source),
         ],
         posterior: posterior_note(run),
         checks: scores.checks.clone(),
-        tables: e.observations.iter().map(|o| table(run, &o.name, scores)).collect(),
+        tables: tables(run, scores, settled),
         figures,
         notes,
         facts: vec![
@@ -237,13 +243,36 @@ fn assemble(
                 ],
             },
         ],
-        configuration: run.loaded.resolved.clone(),
+        configuration: settled.resolved.clone(),
     }
 }
 
+/// The steps of a sample, one for all observations or each observation's own.
+fn steps(e: &Experiment, settled: &Settled) -> String {
+    if e.assimilation.settings == Settings::Given {
+        return format!("{} steps", e.assimilation.sampler.steps);
+    }
+    let of = |(o, e): (&ObservationConfig, &Experiment)| {
+        let a = &e.assimilation;
+        let correction = match a.corrections[..] {
+            [] | [0] => String::new(),
+            [c, ..] => format!(", C = {c}, τ = {}", a.sampler.tau),
+        };
+        format!("«{}» by {} in {} steps{correction}", o.name, to_line(&a.guidance), a.sampler.steps)
+    };
+    let all: Vec<String> = e.observations.iter().zip(&settled.experiments).map(of).collect();
+    format!("tuned: {}", all.join("; "))
+}
+
+/// Scores of every observation, and how its settings were chosen where they were.
+fn tables(run: &Run, scores: &Scores, settled: &Settled) -> Vec<Table> {
+    let observations = run.loaded.experiment.observations.iter().zip(&settled.experiments);
+    let of_scores = observations.map(|(o, e)| table(e, &o.name, scores));
+    of_scores.chain(settled.tuned.tables.iter().cloned()).collect()
+}
+
 /// Scores of one observation: the filter first, then each number of corrections.
-fn table(run: &Run, name: &str, scores: &Scores) -> Table {
-    let e = &run.loaded.experiment;
+fn table(e: &Experiment, name: &str, scores: &Scores) -> Table {
     let mut columns = vec![
         ("log p(x₂:L | x₁)", "log_prior"),
         ("log p(y | x)", "log_likelihood"),
