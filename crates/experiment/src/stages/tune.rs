@@ -57,11 +57,11 @@ pub(crate) fn settle(run: &Run, store: &TrajectoryStore, model: &Model) -> Resul
         return Ok(Settled { experiments: vec![e; all], resolved, tuned: Tuned::default() });
     }
     let mut tuning = e.tuning.clone().unwrap_or_default();
-    let is_chosen = |o: &&ObservationConfig| tuning.chosen.contains_key(&o.name);
-    let tuned = if e.observations.iter().all(|o| is_chosen(&o)) {
+    let is_chosen = |o: &ObservationConfig| tuning.chosen.contains_key(&o.name);
+    let tuned = if e.observations.iter().all(is_chosen) {
         Tuned::default()
     } else {
-        tune(run, store, model, |o| !is_chosen(&o))?
+        tune(run, store, model, |o| !is_chosen(o))?
     };
     tuning.chosen.extend(tuned.chosen.clone());
     let with = |o: &ObservationConfig| with(&e, &tuning.chosen[&o.name]);

@@ -75,7 +75,7 @@ impl Rule {
 ///
 /// Of equal evaluations the lower CRPS is taken, of equal CRPS the earlier. Where all are refuted, the best CRPS is taken.
 ///
-/// Shapes: `trials` and `evaluations` [candidates]; all trials of the same cases.
+/// Shapes: `trials` and `evaluations` one for each candidate; all trials of the same cases.
 /// Errors: `None` where all diverged, or there are none.
 /// Source: the one-standard-error rule, Breiman, Friedman, Olshen & Stone 1984, section 3.4.3.
 pub fn choose(trials: &[Trial], evaluations: &[usize], rule: &Rule) -> Option<Choice> {

@@ -14,4 +14,4 @@ mod tests;
 
 pub use cases::Cases;
 pub use choose::{Choice, Rule, Standing, choose};
-pub use score::{Scores, Trial};
+pub use score::{ScoreError, Scores, Trial};

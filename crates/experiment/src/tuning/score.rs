@@ -1,7 +1,7 @@
 //! What a candidate's samples are worth.
 
 use super::Cases;
-use ndarray::{ArrayD, ArrayViewD, Axis, Ix1, Slice};
+use ndarray::{Array1, ArrayD, Axis, Slice};
 use sda_core::Stream;
 use sda_evaluation::{
     CrpsForm, EvaluationError, RankHistogram, Summary, mean_crps, rank, residual_over_noise,
@@ -31,7 +31,7 @@ impl Trial {
 /// Scores of N samples for each of R cases.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Fair CRPS of each case [R], mean over states and components.
+    /// Fair CRPS of each case `[R]`, mean over states and components.
     pub crps: Vec<f64>,
     /// Kolmogorov's p-value of the truths' ranks against uniform, one number a case.
     pub rank_p: f64,
@@ -70,12 +70,12 @@ impl Scores {
         };
         let (mut crps, mut ranks, mut square) = (Vec::with_capacity(count), Vec::new(), 0.0);
         for r in 0..count {
-            let (x, truth) = (of_case(samples, r), flat(cases.truth.index_axis(Axis(0), r)));
+            let (x, truth) = (of_case(samples, r), flat(&cases.truth, r));
             crps.push(mean_crps(CrpsForm::Fair, &x, &truth)?);
             let mut draws = ranked.sequence(0, r as u32);
             let number = draws.below(truth.len() as u32) as usize;
             ranks.push(rank(&x.column(number), truth[number], &mut draws)?);
-            let y = flat(cases.y.index_axis(Axis(0), r));
+            let y = flat(&cases.y, r);
             square += residual_over_noise(&of_case(&predicted, r), &y, cases.noise_std)?.powi(2);
         }
         let rank_p = RankHistogram::of(ranks, n, n + 1)?.kolmogorov()?.p_value;
@@ -97,12 +97,7 @@ fn summary(values: impl Iterator<Item = f64>) -> (f64, f64) {
     Summary::of(values).map_or((f64::NAN, f64::NAN), |s| (s.mean, s.standard_error))
 }
 
-fn flat(values: ArrayViewD<'_, f64>) -> ndarray::Array1<f64> {
-    let len = values.len();
-    values
-        .to_shape(len)
-        .expect("as many numbers")
-        .into_owned()
-        .into_dimensionality::<Ix1>()
-        .expect("one axis")
+/// One case's numbers.
+fn flat(all: &ArrayD<f64>, case: usize) -> Array1<f64> {
+    all.index_axis(Axis(0), case).iter().copied().collect()
 }

@@ -25,7 +25,7 @@ fn normals(stream: u32, rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_shape_vec((rows, columns), z).unwrap()
 }
 
-fn trajectories(chain: &Chain, rows: Array2<f64>) -> ArrayD<f64> {
+fn trajectories(chain: &Chain, rows: &Array2<f64>) -> ArrayD<f64> {
     let count = rows.nrows();
     rows.as_standard_layout()
         .into_owned()
@@ -37,7 +37,7 @@ fn trajectories(chain: &Chain, rows: Array2<f64>) -> ArrayD<f64> {
 /// Trajectories of the chain, observed.
 fn cases(chain: &Chain) -> Cases {
     let root = cholesky(&chain.covariance).unwrap();
-    let truth = trajectories(chain, normals(1, CASES, chain.numbers()).dot(&root.t()) + &chain.mean);
+    let truth = trajectories(chain, &(normals(1, CASES, chain.numbers()).dot(&root.t()) + &chain.mean));
     Cases::observe(truth, chain.seen.operator.clone(), chain.seen.noise_std, Stream::new(3, 2)).unwrap()
 }
 
@@ -51,7 +51,7 @@ fn exact(chain: &Chain, cases: &Cases, shift: f64, scale: f64) -> ArrayD<f64> {
     for (row, mut draw) in draws.outer_iter_mut().enumerate() {
         draw += &(&means.row(row / SAMPLES) + &(&std * shift));
     }
-    trajectories(chain, draws)
+    trajectories(chain, &draws)
 }
 
 fn candidate(guidance: Guidance) -> Candidate {

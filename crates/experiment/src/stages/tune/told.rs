@@ -4,7 +4,7 @@ use crate::config::{Candidate, ObservationConfig, Tuning, to_line};
 use crate::error::ExperimentError;
 use crate::report::{Cell, Table};
 use crate::run::Run;
-use crate::tuning::{Choice, Standing, Trial};
+use crate::tuning::{Choice, Scores, Standing, Trial};
 use sda_diffusion::Integrator;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ pub(super) fn rows(
     let best = trials[choice.best].scores();
     let of = |(i, candidate): (usize, &Candidate)| {
         let scores = trials[i].scores();
-        let (crps, crps_error) = scores.map(|s| s.mean_crps()).unzip();
+        let (crps, crps_error) = scores.map(Scores::mean_crps).unzip();
         let (above, above_error) = scores.zip(best).map(|(own, best)| own.above(best)).unzip();
         let diverged = if let Trial::Diverged(samples) = trials[i] { samples } else { 0 };
         Row {
@@ -120,14 +120,13 @@ fn cells(row: &Row) -> Vec<Cell> {
 
 /// `64 Squared, C = 1, τ = 0.25`.
 fn sampler(row: &Row) -> String {
-    let mut text = format!("{} {}", row.steps, row.grid);
-    if row.integrator != to_line(&Integrator::Exponential) {
-        text.extend([" ", &row.integrator]);
-    }
-    if row.corrections > 0 {
-        text.push_str(&format!(", C = {}, τ = {}", row.corrections, row.tau));
-    }
-    text
+    let is_another = row.integrator != to_line(&Integrator::Exponential);
+    let integrator = if is_another { format!(" {}", row.integrator) } else { String::new() };
+    let corrected = match row.corrections {
+        0 => String::new(),
+        c => format!(", C = {c}, τ = {}", row.tau),
+    };
+    format!("{} {}{integrator}{corrected}", row.steps, row.grid)
 }
 
 /// Writes tuning.csv and tuning.json.
