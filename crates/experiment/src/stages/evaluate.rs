@@ -5,7 +5,7 @@ use super::keys;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
 use super::scores::{self, Values};
-use crate::config::Settings;
+use crate::config::{Expectation, Settings};
 use crate::error::ExperimentError;
 use crate::report::Check;
 use crate::run::Run;
@@ -225,7 +225,14 @@ fn checks(run: &Run, metrics: &[Metric]) -> Vec<Check> {
     let e = &run.loaded.experiment;
     let tier = e.tier.as_deref().unwrap_or_default();
     let is_tuned = e.assimilation.settings == Settings::Tuned;
+    // A number of corrections is of settings that are given, `tuned` of those that are not.
+    let is_of_these = |x: &Expectation| match x.metric.split('.').nth(1) {
+        Some("tuned") => is_tuned,
+        Some(corrections) => !is_tuned || corrections.parse::<u32>().is_err(),
+        None => true,
+    };
     let applies = e.expect.iter().filter(|x| x.tiers.is_empty() || x.tiers.iter().any(|t| t == tier));
+    let applies = applies.filter(|x| is_of_these(x));
     applies
         .map(|x| {
             let name = |m: &Metric| match m.corrections {

@@ -9,6 +9,9 @@ const TUNING: &str = "tuning=(trajectories: 4, samples: 6, candidates: [\
     (guidance: Mmps(iterations: 1), sampler: (steps: 8, grid: Squared)), \
     (guidance: Sda(gamma: 1e-2), corrections: 1, sampler: (steps: 12))])";
 const TUNED: &str = "assimilation.settings=Tuned";
+/// One of tuned settings that is met, and one of settings that are given, which would not be.
+const EXPECT: &str = "expect=[(metric: \"lo.tuned.w1_ratio\", at_least: 0.0, source: \"a distance\"), \
+    (metric: \"lo.2.w1_ratio\", at_most: -1.0, source: \"no distance\")]";
 
 fn tune(sandbox: &Sandbox, more: &[&str]) -> Command {
     sandbox.small_of("tune", &[&["--set", TUNING], more].concat())
@@ -40,11 +43,13 @@ fn a_tuning_is_kept_used_by_the_experiment_and_held_by_what_it_resolves_to() {
     assert_eq!(second.stdout, first.stdout);
     assert_same(&results(&sandbox), &left);
 
-    let used = sandbox.finish(&["--set", TUNING, "--set", TUNED]);
+    let used = sandbox.finish(&["--set", TUNING, "--set", TUNED, "--set", EXPECT]);
     let told = stderr(&used);
     assert!(told.contains("tune: unchanged, from ") && told.contains("assimilate: done"), "{told}");
     let report = String::from_utf8(used.stdout.clone()).unwrap();
-    assert!(report.contains("Tuning of «lo»") && report.contains("particle filter"), "{report}");
+    for word in ["Tuning of «lo»", "particle filter", "1 of 1 checks passed"] {
+        assert!(report.contains(word), "«{word}» is not in: {report}");
+    }
     let resolved = fs::read_to_string(sandbox.out().join("resolved.ron")).unwrap();
     assert!(resolved.contains("chosen: {") && resolved.contains("\"lo\": ("), "{resolved}");
 
