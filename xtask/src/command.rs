@@ -34,7 +34,7 @@ struct Command {
 }
 
 /// The one list of commands: help, near matches and dispatch come from it.
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     Command {
         name: "experiment",
         usage: "experiment <name> [options]",
@@ -50,6 +50,20 @@ const COMMANDS: [Command; 9] = [
   cargo xtask experiment lorenz
   cargo xtask experiment lorenz --tier smoke --out /tmp/lorenz",
         parse: experiment,
+    },
+    Command {
+        name: "tune",
+        usage: "tune <name> [options]",
+        help: "Chooses guidance and sampler of an experiment's observations by simulation, with `sda tune`, built in release.
+
+  <name>           as for experiment
+  --profile <P>    another cargo profile than release
+  every other option goes to `sda tune`, which takes those of `sda experiment`, such as:
+  --set tuning.trajectories=16  --set tuning.samples=16
+
+  cargo xtask tune lorenz
+  cargo xtask experiment lorenz --set assimilation.settings=Tuned",
+        parse: tune,
     },
     Command {
         name: "devices",
@@ -218,11 +232,20 @@ fn details(command: &Command) -> String {
 }
 
 fn experiment(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    with_experiment("experiment", arguments)
+}
+
+fn tune(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    with_experiment("tune", arguments)
+}
+
+/// A command of `sda` that is about one experiment.
+fn with_experiment(command: &str, arguments: Vec<OsString>) -> anyhow::Result<Request> {
     let (profile, rest) = take_option(arguments, "profile")?;
     if rest.first().is_none_or(|name| name.to_string_lossy().starts_with('-')) {
         bail!("the experiment's name must come first");
     }
-    Ok(Request::HandOver { before: Vec::new(), last: sda("experiment", profile).args(rest) })
+    Ok(Request::HandOver { before: Vec::new(), last: sda(command, profile).args(rest) })
 }
 
 fn devices(arguments: Vec<OsString>) -> anyhow::Result<Request> {

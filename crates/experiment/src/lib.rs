@@ -9,6 +9,7 @@ pub mod progress;
 pub mod report;
 mod run;
 mod stages;
+pub mod tuning;
 mod versions;
 
 pub use error::{ExperimentError, Problem};

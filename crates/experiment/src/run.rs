@@ -8,8 +8,9 @@ use crate::stages;
 use crate::stages::assimilate::PosteriorSamples;
 use crate::stages::evaluate::Scores;
 use crate::stages::train::Model;
+use crate::stages::tune::Settled;
 use crate::versions::versions;
-use sda_data::whole_file;
+use sda_data::{TrajectoryStore, whole_file};
 use sda_device::{Device, DeviceChoice};
 use sda_graph::ExecutorError;
 use sda_kernels::gpu::Precision;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Folders of a run directory.
-pub(crate) const FOLDERS: [&str; 5] = ["observations", "reference", "samples", "scores", "figures"];
+pub(crate) const FOLDERS: [&str; 6] = ["observations", "reference", "samples", "scores", "figures", "tuning"];
 
 /// What the command line chooses.
 #[derive(Clone, Debug)]
@@ -61,8 +62,22 @@ pub struct Outcome {
 pub(crate) struct Part<'a> {
     pub(crate) run: &'a Run,
     pub(crate) model: Model,
+    pub(crate) settled: Settled,
     pub(crate) samples: Vec<PosteriorSamples>,
     pub(crate) scores: Scores,
+}
+
+impl Part<'_> {
+    /// In tables and figures.
+    pub(crate) fn name(&self) -> &str {
+        self.run.variant.as_deref().unwrap_or("SDA")
+    }
+
+    /// Numbers of corrections of an observation's samples.
+    pub(crate) fn corrections(&self, observation: &str) -> &[u32] {
+        let named = self.run.loaded.experiment.observations.iter().position(|o| o.name == observation);
+        named.map_or(&[], |kind| &self.settled.experiments[kind].assimilation.corrections)
+    }
 }
 
 /// Everything that the stages share.
@@ -132,32 +147,70 @@ impl Run {
     ///
     /// Errors: a stage's; an interruption, after which the same call goes on.
     pub fn execute(&self) -> Result<Outcome, ExperimentError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .build()
-            .map_err(ExperimentError::stage("start the threads"))?;
-        // The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.
+        let pool = self.pool()?;
         let variants = self.variants()?;
         let runs: Vec<&Self> = if variants.is_empty() { vec![self] } else { variants.iter().collect() };
-        let shipped: Vec<Option<Model>> =
-            runs.iter().map(|run| stages::train::shipped(run)).collect::<Result<_, _>>()?;
-        let store = pool.install(|| stages::simulate::simulate(self))?;
-        let models: Vec<Model> = runs
+        let (store, models) = self.learn(&pool, &runs)?;
+        let settled: Vec<Settled> = runs
             .iter()
-            .zip(shipped)
-            .map(|(run, shipped)| shipped.map_or_else(|| stages::train::train(run, &store), Ok))
+            .zip(&models)
+            .map(|(run, model)| pool.install(|| stages::tune::settle(run, &store, model)))
             .collect::<Result<_, _>>()?;
         let observed = stages::observe::observe(self, &store)?;
         let references = pool.install(|| stages::reference::reference(self, &observed))?;
         let mut parts = Vec::with_capacity(runs.len());
-        for (run, model) in runs.into_iter().zip(models) {
-            let samples = stages::assimilate::assimilate(run, &store, &model, &observed, &references)?;
+        for ((run, model), settled) in runs.into_iter().zip(models).zip(settled) {
+            let experiments = &settled.experiments;
+            let samples =
+                stages::assimilate::assimilate(run, &store, &model, (&observed, &references), experiments)?;
             let scores =
                 pool.install(|| stages::evaluate::evaluate(run, &store, &observed, &references, &samples))?;
-            parts.push(Part { run, model, samples, scores });
+            parts.push(Part { run, model, settled, samples, scores });
         }
         let report = stages::report::report(self, &observed, &references, &parts)?;
         Ok(Outcome { report, folder: self.folder.clone() })
+    }
+
+    /// Chooses guidance and sampler of every observation by simulation, with what that needs: data and a model.
+    ///
+    /// Errors: as [`Run::execute`].
+    pub fn tune(&self) -> Result<Outcome, ExperimentError> {
+        let pool = self.pool()?;
+        let variants = self.variants()?;
+        let runs: Vec<&Self> = if variants.is_empty() { vec![self] } else { variants.iter().collect() };
+        let (store, models) = self.learn(&pool, &runs)?;
+        let mut report = Report { title: self.loaded.experiment.title.clone(), ..Report::default() };
+        for (run, model) in runs.into_iter().zip(&models) {
+            let tuned = pool.install(|| stages::tune::tune(run, &store, model, |_| true))?;
+            report.tables.extend(tuned.tables);
+            report.notes.extend(tuned.notes);
+        }
+        Ok(Outcome { report, folder: self.folder.clone() })
+    }
+
+    /// The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.
+    fn pool(&self) -> Result<rayon::ThreadPool, ExperimentError> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(ExperimentError::stage("start the threads"))
+    }
+
+    /// The data, and the network of each run, trained on them or shipped.
+    fn learn(
+        &self,
+        pool: &rayon::ThreadPool,
+        runs: &[&Self],
+    ) -> Result<(TrajectoryStore, Vec<Model>), ExperimentError> {
+        let shipped: Vec<Option<Model>> =
+            runs.iter().map(|run| stages::train::shipped(run)).collect::<Result<_, _>>()?;
+        let store = pool.install(|| stages::simulate::simulate(self))?;
+        let models = runs
+            .iter()
+            .zip(shipped)
+            .map(|(run, shipped)| shipped.map_or_else(|| stages::train::train(run, &store), Ok))
+            .collect::<Result<_, _>>()?;
+        Ok((store, models))
     }
 
     /// The experiment's variants, each in a folder of its own.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod devices;
+mod tune;
 mod verify;
 
 use anyhow::Context;
@@ -27,6 +28,12 @@ struct Cli {
 enum Command {
     /// Run an experiment: simulate, train, observe, assimilate, evaluate, report. Run again, it goes on.
     Experiment(Box<ExperimentArguments>),
+    /// Choose guidance and sampler of each of an experiment's observations by simulation; run again, it goes on.
+    ///
+    /// It trains as the experiment does, samples observed validation trajectories with every candidate of the file's
+    /// section `tuning`, and prints them beside each other. The experiment uses what is chosen with
+    /// `--set assimilation.settings=Tuned`.
+    Tune(Box<ExperimentArguments>),
     /// List what an experiment can run on: the CPU and every GPU, with its limits and what it would use.
     Devices,
     /// Print the sampler's own error on an exact chain, for every guidance, and whether it is as recorded.
@@ -77,6 +84,7 @@ const MISSED: u8 = 4;
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Experiment(arguments) => experiment(*arguments),
+        Command::Tune(arguments) => tune::tune(*arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Devices => {
             print!("{}", devices::list());
@@ -103,7 +111,16 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// Runs an experiment; whether all of its expectations were met.
 fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
-    let parsed: Result<Vec<Setting>, String> = arguments.settings.iter().map(|s| Setting::parse(s)).collect();
+    let outcome = prepare(arguments, &[])?.execute()?;
+    println!("{}", outcome.report.terminal());
+    println!("Report: {}", outcome.folder.join("report.html").display());
+    Ok(outcome.report.passed())
+}
+
+/// Reads and checks an experiment, with some settings beside those of the command line, and catches Ctrl-C.
+fn prepare(arguments: ExperimentArguments, more: &[&str]) -> anyhow::Result<Run> {
+    let texts = arguments.settings.iter().map(String::as_str).chain(more.iter().copied());
+    let parsed: Result<Vec<Setting>, String> = texts.map(Setting::parse).collect();
     let mut settings = parsed.map_err(anyhow::Error::msg)?;
     settings.extend(arguments.seed.map(|s| Setting { path: vec!["seed".into()], value: s.to_string() }));
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -127,8 +144,5 @@ fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
         checkpoint: Duration::from_secs_f64(arguments.checkpoint_seconds),
         interrupted,
     };
-    let outcome = Run::prepare(&arguments.name, &options)?.execute()?;
-    println!("{}", outcome.report.terminal());
-    println!("Report: {}", outcome.folder.join("report.html").display());
-    Ok(outcome.report.passed())
+    Ok(Run::prepare(&arguments.name, &options)?)
 }

@@ -12,6 +12,7 @@ mod command_line {
     mod sandbox;
     mod smoke;
     mod threads;
+    mod tune;
     mod variants;
     mod verify;
     mod weights;

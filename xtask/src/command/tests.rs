@@ -40,6 +40,14 @@ fn an_experiment_runs_the_binary_in_release_with_its_arguments_untouched() {
 }
 
 #[test]
+fn an_experiment_is_tuned_by_the_binary() {
+    assert_eq!(last("tune lorenz -q"), "run --profile release -p sda -- tune lorenz -q");
+    assert_eq!(last("tune --profile test lorenz"), "run --profile test -p sda -- tune lorenz");
+    assert!(failure("tune").contains("name must come first"));
+    assert!(failure("tune").contains("usage: cargo xtask tune"));
+}
+
+#[test]
 fn devices_are_listed_by_the_binary() {
     assert_eq!(last("devices"), "run --profile release -p sda -- devices");
     assert_eq!(last("devices --profile test"), "run --profile test -p sda -- devices");

@@ -1,6 +1,6 @@
 //! From a name and a tier to a resolved experiment.
 
-use super::{Experiment, Setting, Variant};
+use super::{Experiment, Setting, Settings, Variant};
 use crate::error::ExperimentError;
 use ron::extensions::Extensions;
 use serde::Serialize;
@@ -104,6 +104,9 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
     let mut experiment: Experiment = parse(&text, path)?;
     experiment.tier = tier.map(str::to_owned);
     experiment.tiers.clear();
+    if experiment.assimilation.settings == Settings::Tuned {
+        experiment.tuning.get_or_insert_default();
+    }
     experiment.validate(path)?;
     let variants = variants(&text, path, &experiment)?;
     let resolved = to_ron(&experiment).map_err(|e| ExperimentError::Setting {
@@ -194,4 +197,10 @@ pub(crate) fn to_ron<T: Serialize>(value: &T) -> Result<String, ron::Error> {
 /// Canonical text of a value, for keys. These types hold numbers, words, lists and structs, which RON can always write.
 pub(crate) fn to_text<T: Serialize>(value: &T) -> String {
     to_ron(value).expect("a configuration is writable as RON")
+}
+
+/// The same on one line, as it may stand in an experiment file: `Mmps(iterations: 2)`.
+pub(crate) fn to_line<T: Serialize>(value: &T) -> String {
+    let pretty = ron::ser::PrettyConfig::new().depth_limit(0).extensions(Extensions::IMPLICIT_SOME);
+    options().to_string_pretty(value, pretty.struct_names(false)).expect("a configuration is writable as RON")
 }

@@ -2,21 +2,24 @@
 
 mod evaluation;
 mod load;
+mod prior;
 mod recipe;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod validate;
 
 pub use evaluation::{EvaluationConfig, ModesConfig};
-pub(crate) use load::to_text;
 pub use load::{Loaded, find, load};
+pub(crate) use load::{to_line, to_text};
 pub use recipe::{Recipe, load_recipe};
 pub use settings::Setting;
+pub use tuning::{Candidate, Settings, Tuning};
 
 use sda_diffusion::{
-    Denoiser, GlobalScore, Guidance, Integrator, LangevinStep, LossWeight, NoisePredictor, Place, Sampler,
-    Schedule, TimeGrid, TrainingTimes,
+    Denoiser, Guidance, Integrator, LangevinStep, LossWeight, Place, Sampler, Schedule, TimeGrid,
+    TrainingTimes,
 };
 use sda_nn::{AdamW, LearningRate, Network};
 use sda_observe::Operator;
@@ -58,6 +61,9 @@ pub struct Experiment {
     pub observations: Vec<ObservationConfig>,
     /// How the posterior is sampled.
     pub assimilation: Assimilation,
+    /// What `assimilation.settings: Tuned` chooses from; the default candidates where there is none.
+    #[serde(default)]
+    pub tuning: Option<Tuning>,
     /// What the truth is taken from.
     pub reference: ParticleReference,
     /// Variants that are run in place of the experiment as it stands, on the same observations.
@@ -118,15 +124,6 @@ impl ScoreConfig {
         match self {
             Self::Local { order, .. } => order.saturating_mul(2).saturating_add(1),
             Self::Global { window, .. } => *window,
-        }
-    }
-
-    /// What predicts the noise of a trajectory, by the trained weights.
-    pub fn predictor(&self, denoiser: Denoiser) -> Box<dyn NoisePredictor> {
-        let global = GlobalScore { denoiser, ..GlobalScore::new(self.network().clone()) };
-        match *self {
-            Self::Local { order, stride, .. } => Box::new(global.local(order, stride)),
-            Self::Global { .. } => Box::new(global),
         }
     }
 
@@ -221,6 +218,9 @@ pub struct Assimilation {
     pub place: Place,
     /// Steps, τ, time grid, corrector floor.
     pub sampler: SamplerConfig,
+    /// Whether these are used, or a tuning's in place of corrections, guidance, place and sampler.
+    #[serde(default)]
+    pub settings: Settings,
 }
 
 /// What of the sampler is chosen beside the assimilation's corrections and the experiment's schedule.
@@ -302,8 +302,9 @@ pub struct Variant {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// `NAME.corrections.METRIC` over all trajectories, as in metrics.csv: `lo.1.w1_ratio`, `lo.1.rank_p`;
-    /// `lo.reference.METRIC` is the reference's own, `VARIANT.lo.1.METRIC` a variant's.
+    /// `NAME.corrections.METRIC` over all trajectories, as in metrics.csv: `lo.1.w1_ratio`, `lo.1.rank_p`, and
+    /// `lo.tuned.w1_ratio` where settings are tuned; `lo.reference.METRIC` is the reference's own,
+    /// `VARIANT.lo.1.METRIC` a variant's.
     pub metric: String,
     /// At least.
     #[serde(default)]

@@ -3,6 +3,7 @@
 mod errors;
 mod resolved;
 mod settings;
+mod tuning;
 
 use super::{Loaded, Setting, load};
 use crate::ExperimentError;

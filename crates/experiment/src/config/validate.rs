@@ -1,10 +1,11 @@
 //! Checks across fields, all reported at once.
 
-use super::{Experiment, Recipe, ScoreConfig};
+use super::prior::check_posterior;
+use super::{Experiment, Recipe, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
-use ndarray::{Array1, ArrayD};
-use sda_diffusion::{GlobalScore, Guidance, NoisePredictor, Posterior, PriorCovariance};
+use ndarray::ArrayD;
+use sda_diffusion::{GlobalScore, NoisePredictor, Posterior};
 use sda_nn::Network;
 use sda_observe::Observation;
 use std::collections::BTreeSet;
@@ -12,8 +13,6 @@ use std::path::Path;
 
 /// Random streams and file layouts count with 32 bits.
 const LARGEST_COUNT: usize = u32::MAX as usize / 4;
-/// Numbers whose covariance has eigenvalues within minutes.
-const LARGEST_COVARIANCE: usize = 4096;
 const SINGLE: &str = "the particle filter needs an operator that acts on single states: \
     Identity, Components, EveryNth, States, Affine, Saturate, Arctan or a Compose of these";
 
@@ -29,6 +28,7 @@ impl Experiment {
         self.check_assimilation(&mut problems);
         self.check_variants(&mut problems);
         self.check_modes(&mut problems);
+        self.check_tuning(&mut problems);
         problems.finish(path)
     }
 
@@ -238,6 +238,10 @@ impl Experiment {
                     "reference.backward",
                     format!("{} has no noise to simulate backward", system.name()),
                 );
+                // What is wrong already would be told again for every candidate.
+                if p.0.is_empty() {
+                    self.check_tuning_with(recipe, d, &mut p);
+                }
             }
         }
         p.finish(path)
@@ -245,50 +249,38 @@ impl Experiment {
 }
 
 impl Experiment {
-    /// Whether the guidance serves each of the observations, of trajectories [L, D].
+    /// Whether the guidance, where it is given, serves each of the observations, of trajectories [L, D].
     fn check_posteriors(&self, p: &mut Problems, [length, dim]: [usize; 2]) {
         let a = &self.assimilation;
-        let shape = [a.samples, length, dim];
-        let prior = self.score.predictor(self.denoiser);
+        if a.settings == Settings::Tuned {
+            return;
+        }
+        let (shape, prior) = ([a.samples, length, dim], self.prior());
         for o in &self.observations {
             let Ok(seen) = o.operator.output_shape(&shape) else { continue };
-            let Ok(observation) =
-                Observation::new(o.operator.clone(), ArrayD::zeros(&seen[1..]), o.noise_std)
-            else {
+            let nothing = ArrayD::zeros(&seen[1..]);
+            let Ok(observation) = Observation::new(o.operator.clone(), nothing, o.noise_std) else {
                 continue;
             };
-            let mut posterior =
+            let posterior =
                 Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
-            let numbers = posterior.covariance_states(length) * dim;
-            if let Guidance::Jfps { .. } = a.guidance {
-                p.that(
-                    numbers <= LARGEST_COVARIANCE,
-                    "assimilation.guidance",
-                    format!(
-                        "JFPS takes a covariance of {numbers} numbers, and the largest is {LARGEST_COVARIANCE}; \
-                         choose MMPS, or place: Windowed"
-                    ),
-                );
-                // Its values are estimated later; here its size is enough.
-                posterior.covariance =
-                    Some(PriorCovariance { variances: Array1::ones(numbers), modes: None });
-            }
-            if let Err(e) = posterior.check(&shape) {
-                p.add("assimilation.guidance", format!("cannot serve observation «{}»: {e}", o.name));
+            if let Err(reason) = check_posterior(posterior, &shape) {
+                p.add("assimilation.guidance", format!("it can't serve observation «{}»: {reason}", o.name));
             }
         }
     }
 }
 
+/// Problems found so far.
 #[derive(Default)]
-struct Problems(Vec<Problem>);
+pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, field: &str, reason: impl Into<String>) {
+    pub(super) fn add(&mut self, field: &str, reason: impl Into<String>) {
         self.0.push(Problem { field: field.into(), reason: reason.into() });
     }
 
-    fn that(&mut self, holds: bool, field: &str, reason: impl Into<String>) {
+    pub(super) fn that(&mut self, holds: bool, field: &str, reason: impl Into<String>) {
         if !holds {
             self.add(field, reason);
         }
@@ -298,11 +290,11 @@ impl Problems {
         self.that(x > 0.0 && x.is_finite(), field, format!("must be positive and finite, and is {x}"));
     }
 
-    fn count(&mut self, field: &str, n: usize) {
+    pub(super) fn count(&mut self, field: &str, n: usize) {
         self.that(n <= LARGEST_COUNT, field, format!("must be at most {LARGEST_COUNT}, and is {n}"));
     }
 
-    fn result<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) {
+    pub(super) fn result<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) {
         if let Err(e) = result {
             self.add(field, e.to_string());
         }

@@ -7,6 +7,7 @@ use super::samples::Keyed;
 use super::scores;
 use super::train::Model;
 use super::{covariance, keys};
+use crate::config::Experiment;
 use crate::error::ExperimentError;
 use crate::key::seed;
 use crate::progress::Progress;
@@ -14,7 +15,7 @@ use crate::run::Run;
 use ndarray::{Array3, ArrayD, Axis};
 use sda_data::TrajectoryStore;
 use sda_device::Device;
-use sda_diffusion::{NoiseSource, Posterior, Sampled, SamplerRun};
+use sda_diffusion::{NoiseSource, Posterior, Sampled, SamplerRun, Samples};
 use sda_graph::Executor;
 use sda_nn::Weights;
 use sda_observe::Observation;
@@ -41,28 +42,30 @@ pub(crate) struct PosteriorSamples {
 }
 
 /// All samples: by observation, then by corrections. Where scores are there already and samples are not, the scores do.
+///
+/// Shapes: `settled` one for each of the experiment's observations.
 pub(crate) fn assimilate(
     run: &Run,
     store: &TrajectoryStore,
     model: &Model,
-    observed: &[Observed],
-    references: &[Reference],
+    (observed, references): (&[Observed], &[Reference]),
+    settled: &[Experiment],
 ) -> Result<Vec<PosteriorSamples>, ExperimentError> {
-    let a = &run.loaded.experiment.assimilation;
-    let wanted = |o: usize, c: u32| a.fewer.get(&c).is_none_or(|&n| observed[o].trajectory < n);
+    let of = |o: usize| &settled[observed[o].kind].assimilation;
+    let wanted = |o: usize, c: u32| of(o).fewer.get(&c).is_none_or(|&n| observed[o].trajectory < n);
     let jobs: Vec<(usize, u32)> = (0..observed.len())
-        .flat_map(|o| a.corrections.iter().map(move |&c| (o, c)))
+        .flat_map(|o| of(o).corrections.iter().map(move |&c| (o, c)))
         .filter(|&(o, c)| wanted(o, c))
         .collect();
-    let cost = |c: u32| (a.sampler.steps * (1 + c)) as usize;
-    let progress = run.progress(STAGE, jobs.iter().map(|(_, c)| cost(*c)).sum());
+    let cost = |o: usize, c: u32| (of(o).sampler.steps * (1 + c)) as usize;
+    let progress = run.progress(STAGE, jobs.iter().map(|(o, c)| cost(*o, *c)).sum());
     let mut out = Vec::with_capacity(jobs.len());
     let (mut done, mut all_reused) = (0, true);
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
-        let (samples, fresh) =
-            one(run, store, model, (&observed[o], &references[o]), o, corrections, &progress)?;
-        done += cost(corrections);
+        let job = Job { e: &settled[observed[o].kind], o: &observed[o], at: o, corrections };
+        let (samples, fresh) = job.samples(run, store, model, &references[o], &progress)?;
+        done += cost(o, corrections);
         all_reused &= !fresh;
         if !fresh {
             progress.resume_at(done as u64);
@@ -73,108 +76,140 @@ pub(crate) fn assimilate(
     Ok(out)
 }
 
-fn one(
-    run: &Run,
-    store: &TrajectoryStore,
-    model: &Model,
-    (o, reference): (&Observed, &Reference),
-    observed: usize,
+/// One observation with one number of corrections.
+struct Job<'a> {
+    /// The experiment with this observation's settings.
+    e: &'a Experiment,
+    o: &'a Observed,
+    /// Position of the observation.
+    at: usize,
     corrections: u32,
-    progress: &Progress,
-) -> Result<(PosteriorSamples, bool), ExperimentError> {
-    let e = &run.loaded.experiment;
-    let key = keys::samples(&model.key, &o.key, e, &o.config, corrections);
-    let stem = format!("samples/{}", PosteriorSamples::stem(o, corrections));
-    let path = run.folder.join(format!("{stem}.safetensors"));
-    let partial = run.folder.join(format!("{stem}.partial.safetensors"));
-    let finish = |file: &Keyed| {
-        let diverged = file.facts["diverged"].as_u64().unwrap_or(0) as usize;
-        let values = file.trajectories("samples", &path, STAGE)?;
-        Ok::<_, ExperimentError>(PosteriorSamples {
-            key: key.clone(),
-            observed,
-            corrections,
-            values,
-            diverged,
-        })
-    };
-    if let Some(file) = Keyed::load(&path, &key, STAGE)? {
-        Run::remove(&partial)?;
-        return Ok((finish(&file)?, false));
-    }
-    if scores::are_there(
-        run,
-        &PosteriorSamples::stem(o, corrections),
-        &keys::scores(&key, &reference.key, &e.evaluation),
-    )? {
-        let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
-        return Ok((PosteriorSamples { key, observed, corrections, values, diverged: 0 }, false));
-    }
-    let file = sample(run, store, model, o, corrections, &key, &partial, progress)?;
-    let samples = finish(&file)?;
-    file.save(&path, STAGE)?;
-    Run::remove(&partial)?;
-    Ok((samples, true))
 }
 
-fn sample(
-    run: &Run,
-    store: &TrajectoryStore,
-    model: &Model,
-    o: &Observed,
-    corrections: u32,
-    key: &str,
-    partial: &Path,
-    progress: &Progress,
-) -> Result<Keyed, ExperimentError> {
-    let wrap = ExperimentError::diffusion(STAGE);
-    let e = &run.loaded.experiment;
-    let a = &e.assimilation;
+impl Job<'_> {
+    /// The samples, and whether they were made now.
+    fn samples(
+        &self,
+        run: &Run,
+        store: &TrajectoryStore,
+        model: &Model,
+        reference: &Reference,
+        progress: &Progress,
+    ) -> Result<(PosteriorSamples, bool), ExperimentError> {
+        let Self { e, o, at: observed, corrections } = *self;
+        let key = keys::samples(&model.key, &o.key, e, &o.config, corrections);
+        let stem = PosteriorSamples::stem(o, corrections);
+        let path = run.folder.join(format!("samples/{stem}.safetensors"));
+        let partial = run.folder.join(format!("samples/{stem}.partial.safetensors"));
+        let finish = |file: &Keyed| {
+            let diverged = file.facts["diverged"].as_u64().unwrap_or(0) as usize;
+            let values = file.trajectories("samples", &path, STAGE)?;
+            Ok::<_, ExperimentError>(PosteriorSamples {
+                key: key.clone(),
+                observed,
+                corrections,
+                values,
+                diverged,
+            })
+        };
+        if let Some(file) = Keyed::load(&path, &key, STAGE)? {
+            Run::remove(&partial)?;
+            return Ok((finish(&file)?, false));
+        }
+        if scores::are_there(run, &stem, &keys::scores(&key, &reference.key, &e.evaluation))? {
+            let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
+            return Ok((PosteriorSamples { key, observed, corrections, values, diverged: 0 }, false));
+        }
+        let file = self.sample(run, store, model, (&key, &partial), progress)?;
+        let samples = finish(&file)?;
+        file.save(&path, STAGE)?;
+        Run::remove(&partial)?;
+        Ok((samples, true))
+    }
+
+    fn sample(
+        &self,
+        run: &Run,
+        store: &TrajectoryStore,
+        model: &Model,
+        kept: (&str, &Path),
+        progress: &Progress,
+    ) -> Result<Keyed, ExperimentError> {
+        let wrap = ExperimentError::diffusion(STAGE);
+        let Self { e, o, corrections, .. } = *self;
+        let a = &e.assimilation;
+        let mut executor = with_weights(run, model, STAGE)?;
+        let sampler = a.sampler.with(e.schedule, corrections, o.config.noise_std);
+        let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
+            .map_err(ExperimentError::stage(STAGE))?;
+        let prior = e.prior();
+        let mut predictor =
+            Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
+        covariance::give(&mut predictor, run, store)?;
+        let shape = [a.samples, a.length, run.system.state_dim()];
+        let planned =
+            sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?;
+        let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);
+        let per_step = u64::from(1 + corrections);
+        let samples = drive(run, STAGE, &mut executor, &planned, seed, kept, |steps| {
+            progress.advance(steps * per_step);
+        })?;
+        let diverged: Vec<usize> = samples.diverged.iter().map(|d| d.sample).collect();
+        Ok(finished(run, kept.0, &samples.values, &diverged))
+    }
+}
+
+/// A fresh executor that holds the trained weights.
+pub(super) fn with_weights(run: &Run, model: &Model, stage: &'static str) -> Result<Device, ExperimentError> {
     let mut executor = run.executor()?;
     for (name, values) in &model.weights {
         executor
             .write(&Weights::Trained.state(name), values.view())
-            .map_err(ExperimentError::executor(STAGE))?;
+            .map_err(ExperimentError::executor(stage))?;
     }
-    let sampler = a.sampler.with(e.schedule, corrections, o.config.noise_std);
-    let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
-        .map_err(ExperimentError::stage(STAGE))?;
-    let prior = e.score.predictor(e.denoiser);
-    let mut predictor =
-        Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
-    covariance::give(&mut predictor, run, store)?;
-    let shape = [a.samples, a.length, run.system.state_dim()];
-    let planned = sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?;
-    let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);
-    let per_step = u64::from(1 + corrections);
+    Ok(executor)
+}
+
+/// Samples from where an earlier run of this key stopped, or from the start; writes down now and then where it is.
+///
+/// `kept` is the key and the file of what is written down, `advance` is told of steps done.
+///
+/// Errors: the sampler's; an interruption.
+pub(super) fn drive(
+    run: &Run,
+    stage: &'static str,
+    executor: &mut Device,
+    planned: &SamplerRun,
+    seed: u64,
+    (key, partial): (&str, &Path),
+    advance: impl Fn(u64),
+) -> Result<Samples<f32>, ExperimentError> {
+    let wrap = ExperimentError::diffusion(stage);
     let mut clock = Clock::new(run.checkpoint);
     let mut on_step = |_| {
-        progress.advance(per_step);
+        advance(1);
         if clock.is_due() || run.is_interrupted() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     };
-    let from = restore(&mut executor, &planned, partial, key)?;
+    let from = restore(executor, planned, partial, key)?;
     let mut sampled = match from {
         Some(step) => {
-            progress.advance(u64::from(step) * per_step);
-            planned.resume(&mut executor, seed, step, &mut on_step)
+            advance(u64::from(step));
+            planned.resume(executor, seed, step, &mut on_step)
         }
-        None => planned.run(&mut executor, seed, &mut on_step),
+        None => planned.run(executor, seed, &mut on_step),
     }
     .map_err(&wrap)?;
     loop {
         match sampled {
-            Sampled::Finished(samples) => {
-                let diverged: Vec<usize> = samples.diverged.iter().map(|d| d.sample).collect();
-                return Ok(finished(run, key, &samples.values, &diverged));
-            }
+            Sampled::Finished(samples) => return Ok(samples),
             Sampled::Interrupted { step } => {
-                keep(&mut executor, &planned, partial, key, step)?;
-                run.go_on(STAGE)?;
-                sampled = planned.resume(&mut executor, seed, step, &mut on_step).map_err(&wrap)?;
+                keep(executor, planned, partial, key, step)?;
+                run.go_on(stage)?;
+                sampled = planned.resume(executor, seed, step, &mut on_step).map_err(&wrap)?;
             }
         }
     }

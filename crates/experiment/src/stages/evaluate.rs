@@ -7,6 +7,7 @@ use super::observe::Observed;
 use super::reference::{Reference, per_state, predictions};
 use super::scores::{self, Values};
 use super::{keys, modes};
+use crate::config::Settings;
 use crate::error::ExperimentError;
 use crate::report::Check;
 use crate::run::Run;
@@ -265,14 +266,23 @@ fn means(metrics: &[Metric], pooled: Vec<Metric>) -> Vec<Metric> {
 fn checks(run: &Run, metrics: &[Metric]) -> Vec<Check> {
     let e = &run.loaded.experiment;
     let tier = e.tier.as_deref().unwrap_or_default();
+    let is_tuned = e.assimilation.settings == Settings::Tuned;
+    // A number of corrections is of settings that are given, `tuned` of those that are not.
+    let is_of_these = |metric: &str| match metric.split('.').nth(1) {
+        Some("tuned") => is_tuned,
+        Some(corrections) => !is_tuned || corrections.parse::<u32>().is_err(),
+        None => true,
+    };
     let applies = e.expect.iter().filter(|x| x.tiers.is_empty() || x.tiers.iter().any(|t| t == tier));
     let variant = run.variant.as_ref().map(|name| format!("{name}.")).unwrap_or_default();
     let name = |m: &Metric| match m.corrections {
+        Some(_) if is_tuned => format!("{}.tuned.{}", m.observation, m.metric),
         Some(c) => format!("{}.{c}.{}", m.observation, m.metric),
         None => format!("{}.reference.{}", m.observation, m.metric),
     };
     applies
         .filter_map(|x| x.metric.strip_prefix(&variant).map(|metric| (x, metric)))
+        .filter(|(_, metric)| is_of_these(metric))
         .map(|(x, metric)| {
             let found = metrics.iter().find(|m| m.trajectory.is_none() && name(m) == metric);
             let near = x.published.map(|p| {

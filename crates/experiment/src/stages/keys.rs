@@ -1,6 +1,8 @@
 //! What each result depends on.
 
-use crate::config::{EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, to_text};
+use crate::config::{
+    Candidate, EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, Tuning, to_text,
+};
 use crate::key::key;
 use ndarray::ArrayD;
 use sda_diffusion::{Denoiser, Place};
@@ -88,6 +90,23 @@ pub(crate) fn samples(
     key("assimilate", &rounded(&parts, e.precision))
 }
 
+/// The scores of one candidate for one observation; its name and place among the others do not matter.
+pub(crate) fn tuning(
+    model: &str,
+    recipe: &Recipe,
+    e: &Experiment,
+    tuning: &Tuning,
+    o: &ObservationConfig,
+    candidate: &Candidate,
+) -> String {
+    let sampler = as_before(&candidate.sampler(e.schedule, o.noise_std));
+    let observed = format!("{} {}", to_text(&o.operator), o.noise_std);
+    let drawn = format!("{} {} {} {}", e.assimilation.length, tuning.trajectories, tuning.samples, e.seed);
+    let how = [to_text(&e.score), to_text(&candidate.guidance), to_text(&candidate.place), sampler];
+    let parts = [&[model.to_owned(), data(recipe), observed, drawn][..], &how].concat();
+    key("tune", &rounded(&parts, e.precision))
+}
+
 /// The parts, and the precision where it is not f32: results in f32 keep the keys that they had when there was no other.
 fn rounded(parts: &[String], precision: Precision) -> Vec<&str> {
     let other = (precision != Precision::F32).then_some("Mixed");
@@ -114,8 +133,8 @@ mod tests {
     const KEYS_OF_THE_SMOKE_TIER: [&str; 5] =
         ["a6f20a04fe11ed09", "42fb23c690140861", "0fcfec6b990d64d4", "cff8415089aedfdd", "5bfccfcd7ca05a9a"];
 
-    /// Keys of data, model, observation, reference and samples, with settings applied to the smoke tier.
-    fn keys(settings: &[&str]) -> [String; 5] {
+    /// The smoke tier with settings applied.
+    fn resolved(settings: &[&str]) -> (Experiment, Recipe) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let settings: Vec<Setting> = settings.iter().map(|s| Setting::parse(s).unwrap()).collect();
         let path = root.join("experiments/lorenz_rozet2023.ron");
@@ -123,6 +142,12 @@ mod tests {
         let mut recipe = config::load_recipe(&root.join("datasets"), &e.dataset).unwrap();
         recipe.split = e.data.split.unwrap_or(recipe.split);
         recipe.steps = e.data.steps.unwrap_or(recipe.steps);
+        (e, recipe)
+    }
+
+    /// Keys of data, model, observation, reference and samples, with settings applied to the smoke tier.
+    fn keys(settings: &[&str]) -> [String; 5] {
+        let (e, recipe) = resolved(settings);
         let observation = observation(&recipe, &e, &e.observations[0], 0, 0);
         let model = model(&recipe, &e);
         let (reference, samples) =
@@ -169,6 +194,8 @@ mod tests {
             ("precision=Mixed", [false, true, false, false, true]),
             ("evaluation.modes=(component: 0)", [false; 5]),
             ("title=\"another\"", [false; 5]),
+            ("tuning.samples=16", [false; 5]),
+            ("assimilation.settings=Tuned", [false; 5]),
         ];
         let written = keys(&[]);
         for (setting, expected) in table {
@@ -192,5 +219,51 @@ mod tests {
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[..i].iter().all(|b| a != b));
         }
+    }
+
+    /// Key of the first candidate's scores for an observation, with settings applied to the smoke tier.
+    fn key_of_tuning(observation: usize, settings: &[&str]) -> String {
+        let settings = [&["assimilation.settings=Tuned"][..], settings].concat();
+        let (e, recipe) = resolved(&settings);
+        let (all, o) = (e.tuning.clone().unwrap(), &e.observations[observation]);
+        tuning(&model(&recipe, &e), &recipe, &e, &all, o, &all.candidates[0])
+    }
+
+    #[test]
+    fn a_candidates_scores_depend_on_what_they_are_made_with_and_not_on_the_other_candidates() {
+        const ONE: &str = "(guidance: Mmps(iterations: 1), sampler: (steps: 32))";
+        let candidates = |text: &str| format!("tuning.candidates=[{text}]");
+        let of = |settings: &[&str]| key_of_tuning(0, &[&[&*candidates(ONE)][..], settings].concat());
+        let written = of(&[]);
+        for setting in [
+            "seed=2",
+            "data.steps=90",
+            "training.learning_rate=3e-3",
+            "score.stride=2",
+            "assimilation.length=60",
+            "observations.0.noise_std=0.1",
+            "observations.0.operator=Components([0])",
+            "tuning.samples=16",
+            "tuning.trajectories=16",
+            "tuning.candidates.0.corrections=1",
+            "tuning.candidates.0.guidance=Tmpd",
+            "tuning.candidates.0.place=Composed",
+            "tuning.candidates.0.sampler.steps=33",
+            "precision=Mixed",
+        ] {
+            assert_ne!(of(&[setting]), written, "{setting}");
+        }
+        let another = candidates(&format!("{ONE}, (guidance: Tmpd, sampler: (steps: 8))"));
+        for setting in [
+            another.as_str(),
+            "tuning.rule.least_p=0.05",
+            "observations.0.name=\"other\"",
+            "assimilation.samples=17",
+            "assimilation.guidance.gamma=1e-2",
+            "reference.particles=2048",
+        ] {
+            assert_eq!(of(&[setting]), written, "{setting}");
+        }
+        assert_ne!(key_of_tuning(1, &[&*candidates(ONE)]), written);
     }
 }

@@ -15,3 +15,4 @@ pub(crate) mod samples;
 mod scores;
 pub(crate) mod simulate;
 pub(crate) mod train;
+pub(crate) mod tune;

@@ -66,7 +66,7 @@ pub(crate) fn table(
     let Part { run, samples, .. } = part;
     let e = &run.loaded.experiment;
     let Some(modes) = &e.evaluation.modes else { return Ok(None) };
-    let corrections = &e.assimilation.corrections;
+    let corrections = part.corrections(name);
     let mut rows = Vec::new();
     let cases = observed.iter().zip(references).enumerate();
     for (at, (o, reference)) in cases.filter(|(_, (o, _))| o.config.name == name && o.trajectory < LISTED) {

@@ -5,8 +5,9 @@ use super::evaluate::Scores;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
 use super::train::Model;
+use super::tune::Settled;
 use super::{calibration, modes};
-use crate::config::ScoreConfig;
+use crate::config::{Experiment, ObservationConfig, ScoreConfig, Settings, to_line};
 use crate::error::ExperimentError;
 use crate::figures::{
     Curve, Drawing, FigureError, LearningRate, Level, ObservedComponent, Posterior, PosteriorFan,
@@ -53,9 +54,12 @@ pub(crate) fn report(
             figures.push(picture(run, &drawing, &stem, caption)?);
         }
     }
-    for (stem, drawing) in distances(run, parts).map_err(&wrap)? {
-        let caption = "W₁ to the particle filter against corrections; dashed: two runs of the filter.";
-        figures.push(picture(run, &drawing, &stem, caption.into())?);
+    // Tuned settings have one number of corrections for each observation: there is nothing to draw against.
+    if run.loaded.experiment.assimilation.settings == Settings::Given {
+        for (stem, drawing) in distances(run, parts).map_err(&wrap)? {
+            let caption = "W₁ to the particle filter against corrections; dashed: two runs of the filter.";
+            figures.push(picture(run, &drawing, &stem, caption.into())?);
+        }
     }
     for part in parts.iter().filter(|part| !part.model.curve.training.is_empty()) {
         let curve = training(part.run, &part.model).map_err(&wrap)?;
@@ -150,53 +154,62 @@ fn posterior_note(run: &Run) -> String {
 fn distances(run: &Run, parts: &[Part<'_>]) -> Result<Vec<(String, Drawing)>, FigureError> {
     let e = &run.loaded.experiment;
     let names: Vec<&str> = e.observations.iter().map(|o| o.name.as_str()).collect();
-    let curve = |part: &'_ Part<'_>, name: &str| {
-        let corrections = corrections(part.run);
-        let of = |c: &u32| part.scores.mean(name, Some(*c), "w1").unwrap_or((f64::NAN, 0.0));
-        corrections.iter().map(of).unzip::<f64, f64, Vec<_>, Vec<_>>()
+    if let [part] = parts
+        && part.run.variant.is_none()
+    {
+        let curves: Vec<_> = names.iter().map(|name| (*name, *name, part)).collect();
+        return Ok(vec![("w1-against-corrections".into(), against_corrections(run, &e.title, &curves)?)]);
+    }
+    let of = |name: &&str| {
+        let variant = |part| (Part::name(part), *name, part);
+        let curves: Vec<_> = parts.iter().map(variant).collect();
+        let title = format!("{}: «{name}»", e.title);
+        Ok((format!("w1-against-corrections-{name}"), against_corrections(run, &title, &curves)?))
     };
-    let floor =
-        |name: &str| parts.first().and_then(|part| part.scores.mean(name, None, "w1")).map(|(w, _)| w);
+    names.iter().map(of).collect()
+}
+
+/// One figure; a curve has a name and is of an observation of a part.
+fn against_corrections(
+    run: &Run,
+    title: &str,
+    curves: &[(&str, &str, &Part<'_>)],
+) -> Result<Drawing, FigureError> {
+    let e = &run.loaded.experiment;
+    let positions = corrections(run);
+    let values: Vec<(Vec<f64>, Vec<f64>)> = curves
+        .iter()
+        .map(|(_, observation, part)| {
+            let of = |c: &u32| part.scores.mean(observation, Some(*c), "w1").unwrap_or((f64::NAN, 0.0));
+            positions.iter().map(of).unzip()
+        })
+        .collect();
+    let drawn: Vec<Curve<'_>> = curves
+        .iter()
+        .zip(&values)
+        .filter(|(_, (values, _))| values.iter().all(|x| x.is_finite()))
+        .map(|((name, ..), (values, errors))| Curve { name, values, errors })
+        .collect();
+    let mut floors: Vec<(&str, &str, f64)> = Vec::new();
+    for (name, observation, part) in curves {
+        let known = floors.iter().any(|(_, of, _)| of == observation);
+        if let (false, Some((floor, _))) = (known, part.scores.mean(observation, None, "w1")) {
+            floors.push((name, observation, floor));
+        }
+    }
+    let labels: Vec<String> =
+        floors.iter().map(|(_, observation, _)| format!("{observation}: two runs of the filter")).collect();
+    let levels: Vec<Level<'_>> = floors
+        .iter()
+        .zip(&labels)
+        .map(|((name, observation, value), label)| {
+            // A level that is all variants' has no curve's colour.
+            Level { name: label, value: *value, of: (name == observation).then_some(*name) }
+        })
+        .collect();
     let note = format!("{} samples, Euclidean distance of physical trajectories", e.assimilation.samples);
-    // A curve: its figure, its name and what level is its own.
-    let mut figures: Vec<(String, String, Vec<(String, (Vec<f64>, Vec<f64>))>, Vec<&str>)> = Vec::new();
-    if let [part] = parts {
-        if part.run.variant.is_none() {
-            let curves = names.iter().map(|name| ((*name).to_owned(), curve(part, name))).collect();
-            figures.push(("w1-against-corrections".into(), e.title.clone(), curves, names.clone()));
-        }
-    }
-    if figures.is_empty() {
-        for name in &names {
-            let curves = parts
-                .iter()
-                .map(|part| (part.run.variant.clone().unwrap_or_default(), curve(part, name)))
-                .collect();
-            let title = format!("{}: «{name}»", e.title);
-            figures.push((format!("w1-against-corrections-{name}"), title, curves, vec![*name]));
-        }
-    }
-    let positions: Vec<usize> = parts
-        .first()
-        .map(|part| corrections(part.run).iter().map(|&c| c as usize).collect())
-        .unwrap_or_default();
-    let drawn = |(stem, title, curves, floors): &(String, String, Vec<_>, Vec<&str>)| {
-        let curves: Vec<Curve<'_>> = curves
-            .iter()
-            .filter(|(_, (v, _)): &&(String, (Vec<f64>, Vec<f64>))| {
-                v.len() == positions.len() && v.iter().all(|x| x.is_finite())
-            })
-            .map(|(name, (values, errors))| Curve { name, values, errors })
-            .collect();
-        let floors: Vec<(String, &str, f64)> = floors
-            .iter()
-            .filter_map(|n| Some((format!("{n}: two runs of the filter"), *n, floor(n)?)))
-            .collect();
-        let levels: Vec<Level<'_>> =
-            floors.iter().map(|(name, of, value)| Level { name, value: *value, of: Some(of) }).collect();
-        Ok((stem.clone(), w1_against_corrections(title, &note, &positions, &curves, &levels)?))
-    };
-    figures.iter().map(drawn).collect()
+    let positions: Vec<usize> = positions.iter().map(|&c| c as usize).collect();
+    w1_against_corrections(title, &note, &positions, &drawn, &levels)
 }
 
 /// Numbers of corrections, ascending.
@@ -245,12 +258,13 @@ fn write_curve(run: &Run, model: &Model) -> Result<(), ExperimentError> {
 fn assemble(run: &Run, parts: &[Part<'_>], tables: Vec<Table>, figures: Vec<Picture>) -> Report {
     let e = &run.loaded.experiment;
     let diverged: usize = parts.iter().flat_map(|part| &part.samples).map(|p| p.diverged).sum();
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> =
+        parts.iter().flat_map(|part| part.settled.tuned.notes.iter().cloned()).collect();
     if diverged > 0 {
         notes.push(format!("{diverged} samples left the real numbers and are left out of the scores."));
     }
     let tier = e.tier.clone().unwrap_or_default();
-    let mut summary: Vec<String> = parts.iter().map(|part| summary(part.run, &part.model)).collect();
+    let mut summary: Vec<String> = parts.iter().map(summary).collect();
     summary.push(format!("Source: {}", e.source));
     Report {
         title: format!("{}, tier {tier}", e.title),
@@ -270,11 +284,14 @@ fn assemble(run: &Run, parts: &[Part<'_>], tables: Vec<Table>, figures: Vec<Pict
                 ],
             },
         ],
-        configuration: run.loaded.resolved.clone(),
+        configuration: match parts {
+            [part] if part.run.variant.is_none() => part.settled.resolved.clone(),
+            _ => run.loaded.resolved.clone(),
+        },
     }
 }
 
-/// Scores, calibration and modes of each observation.
+/// Scores, calibration and modes of each observation, and how its settings were chosen where they were.
 fn tables(
     run: &Run,
     observed: &[Observed],
@@ -285,15 +302,34 @@ fn tables(
     for o in &run.loaded.experiment.observations {
         out.push(table(run, &o.name, parts));
         for part in parts {
-            out.push(calibration::table(part.run, &o.name, &part.scores));
+            out.push(calibration::table(part, &o.name));
             out.extend(modes::table(part, &o.name, observed, references)?);
         }
     }
+    out.extend(parts.iter().flat_map(|part| part.settled.tuned.tables.iter().cloned()));
     Ok(out)
 }
 
+/// The steps of a sample, one for all observations or each observation's own.
+fn steps(e: &Experiment, settled: &Settled) -> String {
+    if e.assimilation.settings == Settings::Given {
+        return format!("{} steps", e.assimilation.sampler.steps);
+    }
+    let of = |(o, e): (&ObservationConfig, &Experiment)| {
+        let a = &e.assimilation;
+        let correction = match a.corrections[..] {
+            [] | [0] => String::new(),
+            [c, ..] => format!(", C = {c}, τ = {}", a.sampler.tau),
+        };
+        format!("«{}» by {} in {} steps{correction}", o.name, to_line(&a.guidance), a.sampler.steps)
+    };
+    let all: Vec<String> = e.observations.iter().zip(&settled.experiments).map(of).collect();
+    format!("tuned: {}", all.join("; "))
+}
+
 /// What was trained and sampled, in one paragraph.
-fn summary(run: &Run, model: &Model) -> String {
+fn summary(part: &Part<'_>) -> String {
+    let Part { run, model, settled, .. } = part;
     let e = &run.loaded.experiment;
     let parameters: usize = model.weights.values().map(ndarray::ArrayBase::len).sum();
     let last = model.curve.validation.last().copied().unwrap_or(f32::NAN);
@@ -306,13 +342,12 @@ fn summary(run: &Run, model: &Model) -> String {
     };
     let name = run.variant.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     format!(
-        "{name}{} with {parameters} parameters, {trained}; {} samples of {} states for each of {} test trajectories, \
-         {} steps.",
+        "{name}{} with {parameters} parameters, {trained}; {} samples of {} states for each of {} test trajectories, {}.",
         score_name(&e.score),
         e.assimilation.samples,
         e.assimilation.length,
         e.assimilation.trajectories,
-        e.assimilation.sampler.steps
+        steps(e, settled)
     )
 }
 
@@ -341,9 +376,8 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
     let mut rows: Vec<Vec<Cell>> =
         parts.iter().take(1).map(|part| row(&part.scores, "particle filter".into(), None)).collect();
     for part in parts {
-        let name = part.run.variant.as_deref().unwrap_or("SDA");
-        let corrections = &part.run.loaded.experiment.assimilation.corrections;
-        rows.extend(corrections.iter().map(|&c| row(&part.scores, format!("{name}, C = {c}"), Some(c))));
+        let of = |&c: &u32| row(&part.scores, format!("{}, C = {c}", part.name()), Some(c));
+        rows.extend(part.corrections(name).iter().map(of));
     }
     let o = e.observations.iter().find(|o| o.name == name).map_or(0.0, |o| o.noise_std);
     Table {

@@ -86,21 +86,25 @@ impl Sandbox {
 
     /// As [`Sandbox::command`], with the data elsewhere.
     pub(super) fn command_with_data(&self, data: &Path, arguments: &[&str]) -> Command {
+        self.command_of("experiment", data, arguments)
+    }
+
+    /// `sda experiment …` or `sda tune …`.
+    fn command_of(&self, name: &str, data: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sda"));
-        command
-            .arg("experiment")
-            .arg("--root")
-            .arg(self.folder.path())
-            .arg("--data")
-            .arg(data)
-            .args(arguments);
+        command.arg(name).arg("--root").arg(self.folder.path()).arg("--data").arg(data).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     /// The small run, into `out`, on the CPU unless `more` has another device.
     pub(super) fn small(&self, more: &[&str]) -> Command {
-        let mut command = self.command(&["lorenz_rozet2023", "--tier", "smoke"]);
+        self.small_of("experiment", more)
+    }
+
+    /// The small run of `sda experiment` or `sda tune`.
+    pub(super) fn small_of(&self, name: &str, more: &[&str]) -> Command {
+        let mut command = self.command_of(name, &self.path("data"), &["lorenz_rozet2023", "--tier", "smoke"]);
         command.arg("--out").arg(self.out()).args(["--device", "cpu"]);
         command.args(SMALL.iter().flat_map(|setting| ["--set", setting])).args(more);
         command

@@ -178,6 +178,19 @@ fn the_data_must_hold_what_is_asked() {
         ("observations.0.operator=EveryNth(0)", 64, (4, 2, 1), &["observations.0.operator"]),
         ("observations.0.operator=Vorticity", 64, (4, 2, 1), &["observations.0.operator"]),
         ("observations.0.operator=Affine(scale: inf)", 64, (4, 2, 1), &["observations.0.operator", "finite"]),
+        (
+            "assimilation.guidance=SdaPerVariable(gamma: [1e-2, 1e-2])",
+            64,
+            (4, 2, 1),
+            &["assimilation.guidance", "«lo»", "2 γ", "1 observed"],
+        ),
+        (
+            "assimilation=(length: 17, trajectories: 1, samples: 8, corrections: [0], place: Windowed, \
+             guidance: SdaSpectral(gamma: [1e-2]), sampler: (steps: 8))",
+            64,
+            (4, 2, 1),
+            &["assimilation.guidance", "«lo»", "place: Composed"],
+        ),
         ("evaluation.modes=(component: 3)", 64, (4, 2, 1), &["evaluation.modes.component", "3"]),
     ] {
         let settings: &[&str] =

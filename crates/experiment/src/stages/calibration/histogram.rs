@@ -28,7 +28,7 @@ pub(crate) fn histograms(
     let of_name = |at: usize| observed[at].config.name == name;
     let first = references.iter().enumerate().filter(|(at, _)| of_name(*at)).map(|(at, r)| (at, &r.runs[0]));
     let mut sets = vec![("particle filter".to_owned(), None, first.collect::<Vec<_>>())];
-    for &c in &e.assimilation.corrections {
+    for &c in part.corrections(name) {
         let ours = samples.iter().filter(|p| of_name(p.observed) && p.corrections == c && p.count() > 0);
         sets.push((format!("SDA, C = {c}"), Some(c), ours.map(|p| (p.observed, &p.values)).collect()));
     }

@@ -1,8 +1,7 @@
 //! The report's table of calibration.
 
-use super::super::evaluate::Scores;
 use crate::report::{Cell, Table};
-use crate::run::Run;
+use crate::run::Part;
 
 /// Heads and metrics of the columns.
 const COLUMNS: [(&str, &str); 9] = [
@@ -18,7 +17,8 @@ const COLUMNS: [(&str, &str); 9] = [
 ];
 
 /// Calibration of one observation: the filter first, then each number of corrections.
-pub(crate) fn table(run: &Run, name: &str, scores: &Scores) -> Table {
+pub(crate) fn table(part: &Part<'_>, name: &str) -> Table {
+    let Part { run, scores, .. } = part;
     let a = &run.loaded.experiment.assimilation;
     let row = |label: String, corrections: Option<u32>| -> Vec<Cell> {
         let cell = |metric| match scores.mean(name, corrections, metric) {
@@ -29,7 +29,7 @@ pub(crate) fn table(run: &Run, name: &str, scores: &Scores) -> Table {
         [Cell::Text(label)].into_iter().chain(COLUMNS.iter().map(|(_, metric)| cell(metric))).collect()
     };
     let mut rows = vec![row("particle filter".into(), None)];
-    rows.extend(a.corrections.iter().map(|&c| row(format!("SDA, C = {c}"), Some(c))));
+    rows.extend(part.corrections(name).iter().map(|&c| row(format!("SDA, C = {c}"), Some(c))));
     let climate = scores.mean(name, None, "climatological_innovation_chi2");
     let climate = climate.map_or(String::new(), |(value, _)| {
         format!(" χ² of the observation's innovation from the training data's climate: {value:.2}, about 1.")

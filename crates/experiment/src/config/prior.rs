@@ -1,0 +1,41 @@
+//! The score as a predictor of noise, and the posteriors that can be made of it.
+
+use super::{Experiment, ScoreConfig};
+use ndarray::Array1;
+use sda_diffusion::{GlobalScore, Guidance, NoisePredictor, Posterior, PriorCovariance};
+use sda_nn::Weights;
+
+impl Experiment {
+    /// The prior's noise estimate, by trained weights.
+    pub fn prior(&self) -> Box<dyn NoisePredictor> {
+        let network = self.score.network().clone();
+        let global = GlobalScore { network, weights: Weights::Trained, denoiser: self.denoiser };
+        match self.score {
+            ScoreConfig::Local { order, stride, .. } => Box::new(global.local(order, stride)),
+            ScoreConfig::Global { .. } => Box::new(global),
+        }
+    }
+}
+
+/// Numbers whose covariance has eigenvalues within minutes.
+const LARGEST_COVARIANCE: usize = 4096;
+
+/// Errors: why a posterior cannot be, of trajectories of a shape [N, L, …].
+///
+/// The covariance that JFPS takes is estimated later; here its size is enough.
+pub(super) fn check_posterior<P: NoisePredictor>(
+    mut posterior: Posterior<P>,
+    shape: &[usize],
+) -> Result<(), String> {
+    if let Guidance::Jfps { .. } = posterior.guidance {
+        let numbers = posterior.covariance_states(shape[1]) * shape[2..].iter().product::<usize>();
+        if numbers > LARGEST_COVARIANCE {
+            return Err(format!(
+                "JFPS takes a covariance of {numbers} numbers, and the largest is {LARGEST_COVARIANCE}; choose MMPS, or \
+                 place: Windowed"
+            ));
+        }
+        posterior.covariance = Some(PriorCovariance { variances: Array1::ones(numbers), modes: None });
+    }
+    posterior.check(shape).map_err(|e| e.to_string())
+}
