@@ -14,7 +14,7 @@ mod roofline;
 
 use anyhow::{Context, bail};
 use arguments::Arguments;
-use items::{Item, items};
+use items::{Item, items, named};
 use machine::Machine;
 use measure::measure;
 use peer::Peer;
@@ -62,15 +62,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn find(name: &str) -> anyhow::Result<Item> {
-    let mut all = items();
-    let Some(at) = all.iter().position(|item| item.name == name) else {
-        let known: Vec<&str> = all.iter().map(|item| item.name.as_str()).collect();
-        bail!("no item is named «{name}»; there are {}", known.join(", "));
-    };
-    Ok(all.swap_remove(at))
+    named(name).with_context(|| {
+        let known: Vec<String> = items().into_iter().map(|item| item.name).collect();
+        format!("no item is named «{name}»; there are {}", known.join(", "))
+    })
 }
 
-fn line(item: &Item, mut peer: Option<&mut Peer>, arguments: &Arguments) -> anyhow::Result<Line> {
+fn line(item: &Item, peer: Option<&mut Peer>, arguments: &Arguments) -> anyhow::Result<Line> {
+    let mut peer = peer.filter(|_| item.has_peer);
     let setting = arguments.setting;
     let mut measured = None;
     item.with(setting, &mut |work| {

@@ -2,6 +2,7 @@
 
 use super::Item;
 use super::programs::{PosteriorScore, Task, TrainingStep};
+use sda_diffusion::{Guidance, Place};
 use sda_nn::{Activation, Boundary, Context, Network, UNet};
 use sda_observe::Operator;
 
@@ -58,13 +59,15 @@ fn train(hidden: [usize; 3]) -> TrainingStep {
 }
 
 /// One sample, seen through the mean of blocks of 8 × 8 points of every 4th state, σ 0.1.
-fn posterior_score(hidden: [usize; 3], length: usize) -> PosteriorScore {
+pub(super) fn posterior_score(hidden: [usize; 3], length: usize) -> PosteriorScore {
     PosteriorScore {
         network: network(hidden),
         order: Some(ORDER),
+        stride: 1,
         shape: [1, length].into_iter().chain(STATE).collect(),
         operator: Operator::Compose(vec![Operator::EveryNth(4), Operator::Coarsen(8)]),
         noise_std: 0.1,
-        gamma: 1e-2,
+        guidance: Guidance::Sda { gamma: 1e-2, detach: false },
+        place: Place::Composed,
     }
 }

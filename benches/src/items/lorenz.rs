@@ -4,6 +4,7 @@ use super::programs::{PosteriorScore, Task, TrainingStep, network};
 use super::{Host, Item, Setting, Use};
 use ndarray::{Array2, Array3};
 use sda_core::Stream;
+use sda_diffusion::{Guidance, Place};
 use sda_filters::{BootstrapFilter, LinearOperator, Observations};
 use sda_nn::Network;
 use sda_observe::Operator;
@@ -69,10 +70,12 @@ fn posterior_score(network: Network, order: Option<usize>, samples: usize) -> Po
     PosteriorScore {
         network,
         order,
+        stride: 1,
         shape: vec![samples, LENGTH, 3],
         operator: Operator::Compose(vec![Operator::EveryNth(8), Operator::Components(vec![0])]),
         noise_std: 0.05,
-        gamma: 3e-2,
+        guidance: Guidance::Sda { gamma: 3e-2, detach: false },
+        place: Place::Composed,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The work that is timed: one item for each line of the table.
 
 pub(crate) mod kolmogorov;
+mod long;
 pub(crate) mod lorenz;
 mod matmul;
 mod programs;
@@ -58,6 +59,8 @@ type Prepare = dyn Fn(Setting, Use<'_>) -> anyhow::Result<()>;
 pub(crate) struct Item {
     /// Name in the table.
     pub(crate) name: String,
+    /// Whether the peer has it.
+    pub(crate) has_peer: bool,
     prepare: Box<Prepare>,
 }
 
@@ -66,7 +69,11 @@ impl Item {
         name: impl Into<String>,
         prepare: impl Fn(Setting, Use<'_>) -> anyhow::Result<()> + 'static,
     ) -> Self {
-        Self { name: name.into(), prepare: Box::new(prepare) }
+        Self { name: name.into(), has_peer: true, prepare: Box::new(prepare) }
+    }
+
+    fn alone(self) -> Self {
+        Self { has_peer: false, ..self }
     }
 
     /// Prepares the work, lends it and drops it.
@@ -77,7 +84,13 @@ impl Item {
 
 /// All items, in the table's order.
 pub(crate) fn items() -> Vec<Item> {
-    lorenz::items().into_iter().chain(kolmogorov::items()).chain(matmul::items()).collect()
+    let published = lorenz::items().into_iter().chain(kolmogorov::items()).chain(matmul::items());
+    published.chain(long::items()).collect()
+}
+
+/// An item of the table, or one that is known by its name alone.
+pub(crate) fn named(name: &str) -> Option<Item> {
+    items().into_iter().chain(long::at_other_lengths()).find(|item| item.name == name)
 }
 
 #[cfg(test)]
@@ -89,17 +102,19 @@ mod tests {
         let peers = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
         let read = |file: &str| std::fs::read_to_string(format!("{peers}/{file}")).unwrap();
         let peers = read("torch_lorenz.py") + &read("torch_kolmogorov.py");
-        let names: Vec<String> = items().into_iter().map(|item| item.name).collect();
-        for name in &names {
+        for name in items().into_iter().filter(|item| item.has_peer).map(|item| item.name) {
             // Names with numbers are made from a list: what stands before the first of them is a literal.
             let stem = name.split(|c: char| c.is_ascii_digit()).next().unwrap();
             let stem =
                 ["paper", "small", "tiny"].iter().fold(stem, |stem, net| stem.split(net).next().unwrap());
             assert!(peers.contains(&format!("\"{stem}")), "{name}: no \"{stem}… in benches/peers");
         }
-        let mut unique = names.clone();
-        unique.sort();
-        unique.dedup();
-        assert_eq!(unique.len(), names.len());
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let all = || items().into_iter().chain(long::at_other_lengths()).map(|item| item.name);
+        let unique: std::collections::BTreeSet<String> = all().collect();
+        assert_eq!(unique.len(), all().count());
     }
 }

@@ -92,16 +92,19 @@ impl Work for Step<'_> {
     }
 }
 
-/// A predictor step of the guided sampler, γ-guidance differentiated through the network.
+/// A predictor step of the guided sampler, differentiated through the network.
 pub(crate) struct PosteriorScore {
     pub(super) network: Network,
     /// k of a network slid over the trajectory; `None` sees it whole.
     pub(super) order: Option<usize>,
+    /// States between the starts of two windows.
+    pub(super) stride: usize,
     /// [N, L, D] or [N, L, H, W, C].
     pub(super) shape: Vec<usize>,
     pub(super) operator: Operator,
     pub(super) noise_std: f64,
-    pub(super) gamma: f64,
+    pub(super) guidance: Guidance,
+    pub(super) place: Place,
 }
 
 impl PosteriorScore {
@@ -119,10 +122,10 @@ impl PosteriorScore {
         let values = ArrayD::zeros(&self.operator.output_shape(&self.shape)?[1..]);
         let observation = Observation::new(self.operator.clone(), values, self.noise_std)?;
         let whole = GlobalScore::new(self.network.clone());
-        let slid = self.order.map(|order| whole.clone().local(order, 1));
+        let slid = self.order.map(|order| whole.clone().local(order, self.stride));
         let prior: &dyn NoisePredictor = slid.as_ref().map_or(&whole, |slid| slid);
-        let guidance = Guidance::Sda { gamma: self.gamma, detach: false };
-        let predictor = Posterior { place: Place::Composed, ..Posterior::new(prior, observation, guidance) };
+        let guidance = self.guidance.clone();
+        let predictor = Posterior { place: self.place, ..Posterior::new(prior, observation, guidance) };
         let sampler: Sampler =
             serde_json::from_str(&format!(r#"{{"steps": {STEPS}}}"#)).context("read the sampler")?;
         let run = sampler.compile(executor, &predictor, &self.shape, NoiseSource::Drawn)?;

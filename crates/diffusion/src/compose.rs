@@ -95,27 +95,37 @@ impl Windows {
     /// Panics: a window is missing.
     #[track_caller]
     pub fn fold(&self, g: &mut Graph, parts: &[(Vec<usize>, NodeId)]) -> NodeId {
-        let all: Vec<usize> = parts.iter().flat_map(|(windows, _)| windows.iter().copied()).collect();
         let mut place = vec![None; self.count()];
-        all.iter().enumerate().for_each(|(at, &q)| place[q] = Some(at));
-        let from = |state: usize| {
+        for (part, (windows, _)) in parts.iter().enumerate() {
+            windows.iter().enumerate().for_each(|(at, &q)| place[q] = Some((part, at)));
+        }
+        // What each part owns, and where each state then stands: no array of all windows is made of the parts.
+        let mut owned = vec![Vec::new(); parts.len()];
+        let mut stands = Vec::with_capacity(self.length);
+        for state in 0..self.length {
             let q = self.owner(state);
-            let at = place[q].unwrap_or_else(|| panic!("fold: window {q} is missing among {all:?}"));
-            at * self.width + state - self.start(q)
-        };
-        let states: Vec<usize> = (0..self.length).map(from).collect();
+            let (part, at) =
+                place[q].unwrap_or_else(|| panic!("fold: window {q} is missing among {parts:?}"));
+            stands.push((part, owned[part].len()));
+            owned[part].push(at * self.width + state - self.start(q));
+        }
+        let before: Vec<usize> =
+            owned.iter().scan(0, |sum, states| Some(std::mem::replace(sum, *sum + states.len()))).collect();
         let side_by_side: Vec<NodeId> = parts
             .iter()
-            .map(|(windows, node)| {
+            .zip(&owned)
+            .map(|((windows, node), states)| {
                 let node = g.rows(*node);
                 let shape = g.shape(node).to_vec();
                 let mut split = vec![shape[0] / windows.len(), windows.len() * self.width];
                 split.extend(&shape[2..]);
-                g.reshape(node, &split)
+                let node = g.reshape(node, &split);
+                g.gather(node, 1, states)
             })
             .collect();
-        let windows = g.concat(&side_by_side, 1);
-        g.gather(windows, 1, &states)
+        let states = g.concat(&side_by_side, 1);
+        let order: Vec<usize> = stands.into_iter().map(|(part, at)| before[part] + at).collect();
+        g.gather(states, 1, &order)
     }
 }
 

@@ -502,4 +502,6 @@ fn all_diverged<E: Executor>(executor: &mut E, steps: u32) -> Result<bool, Diffu
 }
 
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod tests;

@@ -103,6 +103,13 @@ impl Graph {
         id
     }
 
+    /// The same node once more, for a plan that computes it twice. Nothing is merged with it.
+    pub(crate) fn copy(&mut self, id: NodeId) -> NodeId {
+        let copy = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2³² nodes"));
+        self.nodes.push(self.node(id).clone());
+        copy
+    }
+
     /// Declares a run's input.
     ///
     /// Panics: the name is taken.

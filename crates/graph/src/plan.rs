@@ -1,5 +1,6 @@
 //! From a program to stages of steps on slots: what an executor replays.
 
+mod again;
 mod classify;
 mod placement;
 mod raw;
@@ -8,6 +9,7 @@ mod schedule;
 use crate::fuse::Fused;
 use crate::op::Op;
 use crate::program::Program;
+use again::compute_again;
 use classify::{Cut, classify, marks};
 use placement::Placement;
 use raw::raw_steps;
@@ -110,6 +112,9 @@ pub struct PlanOptions {
     /// Bytes of slots for one of the program's rows beyond which rows marked inside the graph ([`Op::Rows`]: the
     /// windows of one long trajectory) are cut along instead.
     pub largest_row: usize,
+    /// Bytes that a row stage may read of what earlier ones with its rows made for it, all rows together. Beyond them it
+    /// computes that again, block by block: then nothing is kept for all rows but what leaves them.
+    pub largest_kept: usize,
     /// Arrays that a fused step reads and writes at most; a single op may have up to four.
     pub arrays: usize,
     /// Whether each step on whole arrays is a stage of its own, so that the next may use its memory: for a device that
@@ -120,7 +125,14 @@ pub struct PlanOptions {
 impl Default for PlanOptions {
     fn default() -> Self {
         let arrays = Fused::MAX_OPERANDS + Fused::MAX_RESULTS;
-        Self { reuse: true, block: None, largest_row: 16 << 20, arrays, sequential: false }
+        Self {
+            reuse: true,
+            block: None,
+            largest_row: 16 << 20,
+            largest_kept: 256 << 20,
+            arrays,
+            sequential: false,
+        }
     }
 }
 
@@ -154,8 +166,9 @@ impl Plan {
     fn cut(program: &Program, options: PlanOptions, cut: Cut) -> Self {
         let mut raw = raw_steps(program, options.arrays);
         classify(program, &mut raw, cut);
-        let order = schedule(&raw, options.sequential);
-        Placement::new(program, &raw, &order, options).finish()
+        let mut order = schedule(&raw, options.sequential);
+        let program = compute_again(program, &mut raw, &mut order, options.largest_kept);
+        Placement::new(&program, &raw, &order, options).finish()
     }
 
     /// Of the stage whose rows need the most.

@@ -92,6 +92,8 @@ impl Layout {
             reuse: bounds.reuse,
             block: Some(bounds.block),
             largest_row: usize::try_from(bounds.binding).unwrap_or(usize::MAX),
+            // A block holds all rows where it can, and then keeping a value takes no more than computing it again.
+            largest_kept: usize::MAX,
             arrays: bounds.arrays,
             sequential: true,
         };

@@ -452,16 +452,15 @@ fn residual(g: &mut Graph, observed: NodeId, predicted: NodeId) -> NodeId {
 }
 
 /// Which observed state stands where in some windows.
-struct Places<'a> {
-    rows: &'a WindowRows,
+struct Places {
     /// For every state of every window, its position among the observed states.
     observed: Vec<Option<usize>>,
 }
 
-impl<'a> Places<'a> {
-    fn new(rows: &'a WindowRows, states: &[usize]) -> Self {
+impl Places {
+    fn new(rows: &WindowRows, states: &[usize]) -> Self {
         let of_window = |start: &usize| (*start..start + rows.width).map(|i| states.binary_search(&i).ok());
-        Self { rows, observed: rows.starts.iter().flat_map(of_window).collect() }
+        Self { observed: rows.starts.iter().flat_map(of_window).collect() }
     }
 
     /// Predictions and observations of the windows, 0 where nothing was observed.
@@ -469,28 +468,29 @@ impl<'a> Places<'a> {
     /// Shapes: `predicted` [N · Q, W, …], `observed` [N, S, …], results as `predicted`.
     fn observed(&self, g: &mut Graph, predicted: NodeId, observed: NodeId) -> [NodeId; 2] {
         let shape = g.shape(predicted).to_vec();
-        let places: Vec<usize> = self.observed.iter().map(|place| place.unwrap_or(0)).collect();
-        let unfolded = g.gather(observed, 1, &places);
-        let unfolded = g.reshape(unfolded, &shape);
-        let unfolded = g.rows(unfolded);
         if self.observed.iter().all(Option::is_some) {
-            return [predicted, unfolded];
+            return [predicted, self.unfolded(g, observed, &shape)];
         }
-        let mask = self.mask(g, &shape);
-        [predicted, unfolded].map(|values| g.mul(values, mask))
+        // Made of what each sample saw rather than of a constant that all share: a window then has its own piece of the
+        // mask, and its row of a stage needs no other.
+        let mut seen = observed;
+        (2..shape.len()).for_each(|axis| seen = g.slice(seen, axis, 0, 1, 1));
+        let seen = g.finite(seen);
+        let state = [&shape[..2], &vec![1; shape.len() - 2]].concat();
+        let mask = self.unfolded(g, seen, &state);
+        [g.mul(predicted, mask), self.unfolded(g, observed, &shape)]
     }
 
-    /// 1 where a state was observed, else 0.
-    fn mask(&self, g: &mut Graph, shape: &[usize]) -> NodeId {
-        let (windows, width) = (self.rows.starts.len(), self.rows.width);
-        let numbers: usize = shape[2..].iter().product();
-        let values = ArrayD::from_shape_fn(vec![1, windows * width, numbers], |i| {
-            f64::from(u8::from(self.observed[i[1]].is_some()))
-        });
-        let mask = g.constant(values);
-        let mask = g.broadcast(mask, &[shape[0] / windows, windows * width, numbers]);
-        let mask = g.reshape(mask, shape);
-        g.rows(mask)
+    /// The windows' own of what there is of each observed state, 0 where nothing was observed.
+    ///
+    /// Shapes: `x` [N, S, …], result `shape`, [N · Q, W, …].
+    fn unfolded(&self, g: &mut Graph, x: NodeId, shape: &[usize]) -> NodeId {
+        let states = g.shape(x)[1];
+        let places: Vec<usize> = self.observed.iter().map(|place| place.unwrap_or(states)).collect();
+        let x = if places.contains(&states) { g.pad(x, 1, 0, states + 1, 1) } else { x };
+        let unfolded = g.gather(x, 1, &places);
+        let unfolded = g.reshape(unfolded, shape);
+        g.rows(unfolded)
     }
 }
 

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 /// A step before places are known.
+#[derive(Clone)]
 pub(super) struct Raw {
     pub(super) kind: StepKind,
     pub(super) inputs: Vec<(NodeId, Vec<usize>)>,

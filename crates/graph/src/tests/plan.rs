@@ -135,12 +135,13 @@ fn trace(program: &Program, plan: &Plan) -> Trace {
 
 fn check(program: &Program) {
     for largest_row in [0, usize::MAX] {
-        check_cut(program, largest_row);
+        for largest_kept in [0, usize::MAX] {
+            check_cut(program, PlanOptions { largest_row, largest_kept, ..PlanOptions::default() });
+        }
     }
 }
 
-fn check_cut(program: &Program, largest_row: usize) {
-    let options = PlanOptions { largest_row, ..PlanOptions::default() };
+fn check_cut(program: &Program, options: PlanOptions) {
     let plain = Plan::new(program, PlanOptions { reuse: false, ..options });
     let planned = Plan::new(program, options);
     assert_eq!(trace(program, &plain), trace(program, &planned), "\n{program}");
@@ -269,6 +270,52 @@ fn marked_rows_are_a_row_stage() {
     });
     let products = by_rows.flatten().filter(|s| matches!(s.kind, StepKind::Op(Op::MatMul { .. })));
     assert_eq!(products.count(), 2, "{:?}", plan.stages);
+}
+
+/// A network on windows and its gradient, with something between that needs all windows. What the gradient reads is
+/// kept for all of them, or computed again.
+#[test]
+fn what_would_be_kept_for_all_rows_is_computed_again() {
+    let plans = [6, 12, 24].map(|windows| {
+        let mut g = Graph::new();
+        let x = g.input(Declaration::rows("x", &[1, windows, 8]));
+        let w = g.state(Declaration::shared("w", &[8, 64]));
+        let rows = g.reshape(x, &[windows, 8]);
+        let rows = g.rows(rows);
+        let wide = g.matmul(rows, w, false, false);
+        let bent = g.tanh(wide);
+        let bent = g.sin(bent);
+        let y = g.matmul(bent, w, false, true);
+        let all = g.reshape(y, &[1, windows * 8]);
+        // Every window's cotangent needs every window.
+        let shares = g.sum(all, &[1]);
+        let pull = g.mul(all, shares);
+        let y_pull = g.reshape(pull, &[windows, 8]);
+        let y_pull = g.rows(y_pull);
+        let gradient = g.vjp(&[(y, y_pull)], &[x])[0];
+        let program = Program::new(g).output("gradient", gradient);
+        check(&program);
+        [4 * windows * 64 - 1, 4 * windows * 64].map(|largest_kept| {
+            Plan::new(&program, PlanOptions { largest_kept, block: Some(2), ..PlanOptions::default() })
+        })
+    });
+    for ([again, kept], windows) in plans.iter().zip([6, 12, 24]) {
+        let products =
+            |plan: &Plan| plan.steps().filter(|s| matches!(s.kind, StepKind::Op(Op::MatMul { .. }))).count();
+        let full = |plan: &Plan| plan.full.iter().sum::<usize>();
+        let local = |plan: &Plan| {
+            let of = |stage: &Stage| match stage {
+                Stage::Rows { local, .. } => local.iter().sum(),
+                Stage::Global(_) => 0,
+            };
+            plan.stages.iter().map(of).max()
+        };
+        // Two of the network, two of its gradient; the first of the network again.
+        assert_eq!((products(kept), products(again)), (4, 5), "{windows}");
+        assert!(full(kept) >= windows * 64, "{:?}", kept.full);
+        assert!(full(again) <= windows * 8 * 4, "{:?}", again.full);
+        assert_eq!(local(again), local(&plans[0][0]));
+    }
 }
 
 /// Rows of the program itself are taken while their slots are small, marked ones where they are not.

@@ -19,6 +19,9 @@ fn cpu(threads: usize, plan: PlanOptions, level: Level) -> Cpu {
 /// The program's rows, or those marked inside it.
 const CUTS: [usize; 2] = [usize::MAX, 0];
 
+/// What earlier rows made is read, or computed again.
+const KEPT: [usize; 2] = [usize::MAX, 0];
+
 fn on(mut cpu: Cpu, program: &Program) -> Vec<Vec<u32>> {
     bits(&run(&mut cpu, program, 3, States::Kept))
 }
@@ -31,7 +34,8 @@ proptest! {
         let program = random_program(seed, nodes);
         let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
         for (block, largest_row) in [None, Some(1), Some(3), Some(1000)].into_iter().zip(CUTS.into_iter().cycle()) {
-            let plan = PlanOptions { block, largest_row, ..PlanOptions::default() };
+            let largest_kept = if block == Some(3) { 0 } else { usize::MAX };
+            let plan = PlanOptions { block, largest_row, largest_kept, ..PlanOptions::default() };
             let got = run(&mut cpu(1, plan, Level::detect()), &program, 2, States::Drawn);
             let apart = distance(&got, &want);
             prop_assert!(apart < TOLERANCE, "{plan:?}: {apart}\n{program}");
@@ -50,9 +54,13 @@ proptest! {
         let level = Level::detect();
         for largest_row in CUTS {
             let plan = PlanOptions { block: Some(block), largest_row, ..PlanOptions::default() };
-            let plain = on(cpu(1, PlanOptions { reuse: false, ..plan }, level), &program);
-            prop_assert!(plain == on(cpu(1, plan, level), &program), "\n{program}");
-            prop_assert!(plain == on(cpu(2, plan, level), &program), "2 threads\n{program}");
+            let plain = PlanOptions { reuse: false, largest_kept: usize::MAX, ..plan };
+            let plain = on(cpu(1, plain, level), &program);
+            for largest_kept in KEPT {
+                let plan = PlanOptions { largest_kept, ..plan };
+                prop_assert!(plain == on(cpu(1, plan, level), &program), "{plan:?}\n{program}");
+                prop_assert!(plain == on(cpu(2, plan, level), &program), "2 threads, {plan:?}\n{program}");
+            }
         }
     }
 
