@@ -130,7 +130,9 @@ impl Run {
         let references = pool.install(|| stages::reference::reference(self, &observed))?;
         let samples = stages::assimilate::assimilate(self, &model, &observed)?;
         let scores = pool.install(|| stages::evaluate::evaluate(self, &observed, &references, &samples))?;
-        let report = stages::report::report(self, &model, &observed, &references, &samples, &scores)?;
+        let rollouts = stages::rollout::rollouts(self, &model, &observed)?;
+        let report =
+            stages::report::report(self, &model, &observed, &references, &samples, &scores, &rollouts)?;
         Ok(Outcome { report, folder: self.folder.clone() })
     }
 

@@ -101,11 +101,15 @@ fn one(
 }
 
 /// The prior's noise estimate.
-fn prior(run: &Run) -> Box<dyn NoisePredictor> {
+pub(super) fn prior(run: &Run) -> Box<dyn NoisePredictor> {
     let e = &run.loaded.experiment;
     let score = &e.score;
-    let global =
-        GlobalScore { network: score.network().clone(), weights: Weights::Trained, denoiser: e.denoiser };
+    let global = GlobalScore {
+        network: score.network().clone(),
+        weights: Weights::Trained,
+        denoiser: e.denoiser,
+        levels: e.training.levels,
+    };
     match *score {
         ScoreConfig::Local { order, stride, .. } => Box::new(global.local(order, stride)),
         ScoreConfig::Global { .. } => Box::new(global),

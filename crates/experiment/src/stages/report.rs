@@ -4,6 +4,7 @@ use super::assimilate::PosteriorSamples;
 use super::evaluate::Scores;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
+use super::rollout::{self, Rolled};
 use super::train::Model;
 use crate::config::ScoreConfig;
 use crate::error::ExperimentError;
@@ -25,6 +26,7 @@ pub(crate) fn report(
     references: &[Reference],
     samples: &[PosteriorSamples],
     scores: &Scores,
+    rollouts: &[Rolled],
 ) -> Result<Report, ExperimentError> {
     let wrap = ExperimentError::stage::<FigureError>(STAGE);
     let mut figures = Vec::new();
@@ -49,7 +51,8 @@ pub(crate) fn report(
     let curve = training(run, model).map_err(&wrap)?;
     figures.push(picture(run, &curve, "training", "Denoising loss over the training.".into())?);
     write_curve(run, model)?;
-    let report = assemble(run, model, samples, scores, figures);
+    let mut report = assemble(run, model, samples, scores, figures);
+    report.tables.extend(rollouts.iter().map(rollout::table));
     report.save(&run.folder).map_err(ExperimentError::stage(STAGE))?;
     Ok(report)
 }
