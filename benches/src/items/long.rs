@@ -47,7 +47,7 @@ fn all(in_table: bool) -> Vec<Item> {
                     let item =
                         Item::new(format!("long_{system}_{place_name}{suffix}{at}"), move |setting, work| {
                             let guidance = guidance.clone();
-                            PosteriorScore { place, guidance, ..score(length)? }.with(setting, work)
+                            PosteriorScore { guidance, place, ..score(length)? }.with(setting, work)
                         });
                     items.push(item.alone());
                 }
@@ -75,6 +75,7 @@ fn lorenz(length: usize) -> anyhow::Result<PosteriorScore> {
 }
 
 /// One sample of fields of 2 × 64 × 64, windows of 5 at every state, the small network.
+#[allow(clippy::unnecessary_wraps, reason = "one type for all systems")]
 fn kolmogorov(length: usize) -> anyhow::Result<PosteriorScore> {
     Ok(kolmogorov::posterior_score([32, 64, 128], length))
 }

@@ -1,11 +1,13 @@
 //! From scores of windows to the score of a whole trajectory.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ndarray::ArrayD;
 use sda_graph::{Graph, NodeId};
 
 use crate::error::DiffusionError;
+use crate::known::KnownStates;
 use crate::predictor::{Estimate, Guide, Guided, NoisePredictor, TimeNodes, WindowRows};
 
 /// Windows of 2k + 1 states every `stride` states over a trajectory of L.
@@ -203,6 +205,62 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
         Guided { prior: fold_both(g, &windows, &priors), noise: windows.fold(g, &noises) }
     }
 
+    fn estimate_known(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, known: &KnownStates) -> Estimate {
+        let windows = self.slid(g, x);
+        let parts: Vec<_> = by_known(&windows, known)
+            .into_iter()
+            .map(|(local, some)| {
+                let seen = self.of_known(g, x, time, &windows, &some, &local, known);
+                (some, seen.prior)
+            })
+            .collect();
+        fold_both(g, &windows, &parts)
+    }
+
+    fn guided_known(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        states: &[usize],
+        guide: &Guide<'_>,
+        known: &KnownStates,
+    ) -> Guided {
+        let windows = self.slid(g, x);
+        let all = windows.rows(&(0..windows.count()).collect::<Vec<_>>());
+        let (mut priors, mut noises) = (Vec::new(), Vec::new());
+        for (local, some) in by_known(&windows, known) {
+            let is_whole = local.len() == windows.width();
+            let (seen, others): (Vec<usize>, Vec<usize>) =
+                some.into_iter().partition(|&q| !is_whole && all.has_any(q, states));
+            for (some, is_guided) in [(seen, true), (others, false)] {
+                if some.is_empty() {
+                    continue;
+                }
+                let of = self.of_known(g, x, time, &windows, &some, &local, known);
+                let mut noise = of.prior.noise;
+                if is_guided {
+                    noise = guide(g, of.x, of.prior, &of.time, &windows.rows(&some));
+                    noise = of.known.hold_noise(g, of.x, &of.time, noise);
+                }
+                priors.push((some.clone(), of.prior));
+                noises.push((some, noise));
+            }
+        }
+        Guided { prior: fold_both(g, &windows, &priors), noise: windows.fold(g, &noises) }
+    }
+
+    /// The kernel is asked for each pattern of known states that a window meets.
+    fn check_known(&self, shape: &[usize], states: &[usize]) -> Result<(), DiffusionError> {
+        let windows = Windows::new(shape[1], self.order, self.stride)?;
+        let mut unfolded = shape.to_vec();
+        unfolded[0] *= windows.count();
+        unfolded[1] = windows.width();
+        let known = |q: usize| within(states, windows.start(q), windows.width());
+        let patterns = (0..windows.count()).map(known).filter(|p| !p.is_empty() && p.len() < windows.width());
+        patterns.into_iter().try_for_each(|pattern| self.kernel.check_known(&unfolded, &pattern))
+    }
+
     fn windows(&self, length: usize) -> Option<Windows> {
         Windows::new(length, self.order, self.stride).ok()
     }
@@ -229,7 +287,55 @@ fn fold_both(g: &mut Graph, windows: &Windows, parts: &[(Vec<usize>, Estimate)])
     Estimate { noise: fold(|e| e.noise), denoised: fold(|e| e.denoised) }
 }
 
+/// Windows by which of their states are known, counted from their start.
+fn by_known(windows: &Windows, known: &KnownStates) -> BTreeMap<Vec<usize>, Vec<usize>> {
+    let mut patterns: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for q in 0..windows.count() {
+        let local = within(&known.states, windows.start(q), windows.width());
+        patterns.entry(local).or_default().push(q);
+    }
+    patterns
+}
+
+/// States (ascending) that fall in a window, counted from its start.
+fn within(states: &[usize], start: usize, width: usize) -> Vec<usize> {
+    states.iter().filter(|&&i| i >= start && i < start + width).map(|i| i - start).collect()
+}
+
+/// Some windows with the same states known.
+struct KnownWindows {
+    x: NodeId,
+    time: TimeNodes,
+    known: KnownStates,
+    prior: Estimate,
+}
+
 impl<K: NoisePredictor> LocalScore<K> {
+    #[allow(clippy::too_many_arguments, reason = "a window's place, and what is known in it")]
+    fn of_known(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        windows: &Windows,
+        some: &[usize],
+        local: &[usize],
+        known: &KnownStates,
+    ) -> KnownWindows {
+        let x = windows.unfold(g, x, some);
+        let time = time.repeated(g, some.len());
+        let values = windows.unfold(g, known.values, some);
+        let known = KnownStates { states: local.to_vec(), values };
+        let prior = if local.is_empty() {
+            self.kernel.estimate(g, x, &time)
+        } else if local.len() == windows.width() {
+            known.hold(g, x, &time, Estimate { noise: x, denoised: x })
+        } else {
+            self.kernel.estimate_known(g, x, &time, &known)
+        };
+        KnownWindows { x, time, known, prior }
+    }
+
     #[track_caller]
     fn slid(&self, g: &Graph, x: NodeId) -> Windows {
         Windows::new(g.shape(x)[1], self.order, self.stride).unwrap_or_else(|e| panic!("failed to {e}"))

@@ -63,6 +63,21 @@ impl Denoiser {
         time: &TimeNodes,
         network: impl FnOnce(&mut Graph, NodeId, NodeId) -> NodeId,
     ) -> Estimate {
+        self.emit_at(g, x, time, [time.mu, time.sigma], network)
+    }
+
+    /// The same where numbers differ in μ and σ; the features are those of `time` for all, and what the estimate of a
+    /// number without noise is, is not said.
+    ///
+    /// Shapes: `scales` μ and σ, each [], [N, 1] or [1 or N, M].
+    pub fn emit_at(
+        self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        [mu, sigma]: [NodeId; 2],
+        network: impl FnOnce(&mut Graph, NodeId, NodeId) -> NodeId,
+    ) -> Estimate {
         let Self::Preconditioned { data_std } = self else {
             let noise = network(g, x, time.features);
             return Estimate::of_noise(g, x, noise, time);
@@ -70,20 +85,20 @@ impl Denoiser {
         let shape = g.shape(x).to_vec();
         let features = level_features(g, time);
         let x = flat(g, x);
-        let data = g.scale(time.mu, data_std);
-        let variance = variance(g, data, time.sigma);
+        let data = g.scale(mu, data_std);
+        let variance = variance(g, data, sigma);
         let deviation = g.sqrt(variance);
         let scaled = g.div(x, deviation);
         let scaled = g.reshape(scaled, &shape);
         let output = network(g, scaled, features);
         let output = flat(g, output);
         let noise = {
-            let (of_x, of_output) = (g.div(time.sigma, variance), g.div(data, deviation));
+            let (of_x, of_output) = (g.div(sigma, variance), g.div(data, deviation));
             let (kept, taken) = (g.mul(x, of_x), g.mul(output, of_output));
             g.sub(kept, taken)
         };
         let denoised = {
-            let (of_x, of_output) = (g.div(data, variance), g.div(time.sigma, deviation));
+            let (of_x, of_output) = (g.div(data, variance), g.div(sigma, deviation));
             let (kept, added) = (g.mul(x, of_x), g.mul(output, of_output));
             let sum = g.add(kept, added);
             g.scale(sum, data_std)

@@ -83,6 +83,18 @@ pub enum DiffusionError {
         /// The step, counted from 0.
         step: u32,
     },
+    /// States that can't be known.
+    #[error("hold known states: {reason}")]
+    Known {
+        /// Why, and what would work.
+        reason: String,
+    },
+    /// A rollout that does not fit its trajectory, its prior or its observation.
+    #[error("roll out: {reason}")]
+    Rollout {
+        /// Why, and what would work.
+        reason: String,
+    },
     /// The executor failed.
     #[error(transparent)]
     Executor(#[from] ExecutorError),

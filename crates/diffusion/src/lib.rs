@@ -13,8 +13,11 @@ mod error;
 mod gaussian;
 mod global;
 pub mod guidance;
+mod known;
+mod levels;
 mod loss;
 mod predictor;
+mod rollout;
 mod sampler;
 mod schedule;
 pub mod stream;
@@ -33,8 +36,11 @@ pub use error::DiffusionError;
 pub use gaussian::GaussianScore;
 pub use global::GlobalScore;
 pub use guidance::{CovarianceForm, DpsNorm, Guidance, Place, Posterior, PriorCovariance};
+pub use known::{KNOWN, Known, KnownStates};
+pub use levels::Levels;
 pub use loss::{denoising_loss, perturb, squared_errors};
 pub use predictor::{Estimate, Guide, Guided, NoisePredictor, TimeNodes, WindowRows};
+pub use rollout::{Conditioning, Rolling, Rollout, RolloutProgress, RolloutRun, RolloutState};
 pub use sampler::{
     Divergence, FINITE_STEPS, Integrator, LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampled, Sampler,
     SamplerRun, Samples,

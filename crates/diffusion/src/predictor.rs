@@ -5,6 +5,11 @@ use sda_graph::{Graph, NodeId};
 
 use crate::compose::Windows;
 use crate::error::DiffusionError;
+use crate::known::KnownStates;
+
+/// Why most predictors refuse known states.
+pub(crate) const ONE_LEVEL: &str = "the network has one noise level for all states; condition by guidance, \
+    `Guided(noise_std: …)`, or train one with `levels: PerState(share: 0.5)`";
 
 /// Diffusion time as a graph sees it: one for all samples, or one for each.
 ///
@@ -153,6 +158,48 @@ pub trait NoisePredictor {
         Guided { prior, noise }
     }
 
+    /// As [`NoisePredictor::estimate`], where some states stand at t = 0: what is known of them is sure
+    /// ([`KnownStates::hold`]), and the others' estimate is made with it.
+    ///
+    /// Panics: what [`NoisePredictor::check_known`] refuses.
+    fn estimate_known(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, known: &KnownStates) -> Estimate {
+        let _ = (g, x, time);
+        panic!("states {:?} stand at t = 0, and this predictor has one level for all", known.states);
+    }
+
+    /// As [`NoisePredictor::guided`], where some states stand at t = 0; a guidance does not move them.
+    ///
+    /// Panics: what [`NoisePredictor::check_known`] refuses.
+    fn guided_known(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        states: &[usize],
+        guide: &Guide<'_>,
+        known: &KnownStates,
+    ) -> Guided {
+        let prior = self.estimate_known(g, x, time, known);
+        if states.is_empty() {
+            return Guided { prior, noise: prior.noise };
+        }
+        let rows = WindowRows::whole(g.shape(x)[1]);
+        let noise = guide(g, x, prior, time, &rows);
+        Guided { prior, noise: known.hold_noise(g, x, time, noise) }
+    }
+
+    /// States that stand at t = 0 in all that this predicts, ascending.
+    fn known_states(&self) -> &[usize] {
+        &[]
+    }
+
+    /// Errors: these states (ascending) of trajectories of this shape [N, L, …] can't stand at t = 0 while the others
+    /// stand at t.
+    fn check_known(&self, shape: &[usize], states: &[usize]) -> Result<(), DiffusionError> {
+        let _ = (shape, states);
+        Err(DiffusionError::Known { reason: ONE_LEVEL.into() })
+    }
+
     /// Windows of a trajectory of `length` states that the prediction is made of; `None` where it is seen whole.
     fn windows(&self, length: usize) -> Option<Windows> {
         let _ = length;
@@ -199,6 +246,36 @@ macro_rules! delegate {
                 guide: &Guide<'_>,
             ) -> Guided {
                 (**self).guided(g, x, time, states, guide)
+            }
+
+            fn estimate_known(
+                &self,
+                g: &mut Graph,
+                x: NodeId,
+                time: &TimeNodes,
+                known: &KnownStates,
+            ) -> Estimate {
+                (**self).estimate_known(g, x, time, known)
+            }
+
+            fn guided_known(
+                &self,
+                g: &mut Graph,
+                x: NodeId,
+                time: &TimeNodes,
+                states: &[usize],
+                guide: &Guide<'_>,
+                known: &KnownStates,
+            ) -> Guided {
+                (**self).guided_known(g, x, time, states, guide, known)
+            }
+
+            fn known_states(&self) -> &[usize] {
+                (**self).known_states()
+            }
+
+            fn check_known(&self, shape: &[usize], states: &[usize]) -> Result<(), DiffusionError> {
+                (**self).check_known(shape, states)
             }
 
             fn windows(&self, length: usize) -> Option<Windows> {

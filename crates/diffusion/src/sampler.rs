@@ -256,6 +256,7 @@ impl Sampler {
         let run = SamplerRun {
             sampler: self.clone(),
             times: self.times()?,
+            first: 0,
             shape: shape.to_vec(),
             start: executor.compile(&start_program(self.integrator, shape))?,
             predict: executor.compile(&predictor_program(self.integrator, predictor, shape, noise))?,
@@ -317,6 +318,8 @@ impl<T: Real> TimeInputs<T> {
 pub struct SamplerRun {
     sampler: Sampler,
     times: Vec<f64>,
+    /// Step that it starts at.
+    first: u32,
     shape: Vec<usize>,
     start: Handle,
     predict: Handle,
@@ -336,15 +339,43 @@ impl SamplerRun {
         Ok(())
     }
 
+    /// The same programs begun at a step in the middle of the grid, from samples at its time
+    /// ([`SamplerRun::start_from`]). The integrator looks back no further.
+    ///
+    /// Errors: a step that does not exist.
+    pub fn starting_at(&self, step: u32) -> Result<Self, DiffusionError> {
+        check("the sampler", "first step", "below `steps`", step, |step| step < self.sampler.steps)?;
+        Ok(Self { first: step, ..self.clone() })
+    }
+
+    /// The step that it starts at.
+    pub fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// Evaluations of the predictor from its start to the end.
+    pub fn evaluations(&self) -> u32 {
+        (self.first..self.sampler.steps).map(|step| self.evaluations_of(step)).sum()
+    }
+
+    /// Evaluations of the predictor in a step with its corrections.
+    pub fn evaluations_of(&self, step: u32) -> u32 {
+        self.sampler.integrator.evaluations() + self.corrections(step)
+    }
+
     /// Samples from the start: the same seed gives the same bits.
     ///
     /// `on_step` is called after each step with the number of steps done, and may stop the run.
+    ///
+    /// Panics: it starts in the middle of the grid, where noise alone is no start.
+    #[track_caller]
     pub fn run<E: Executor>(
         &self,
         executor: &mut E,
         seed: u64,
         on_step: impl FnMut(u32) -> ControlFlow<()>,
     ) -> Result<Sampled<E::Real>, DiffusionError> {
+        assert_eq!(self.first, 0, "a run from the middle of its grid goes on from samples");
         executor.run(self.start, RunKey { seed, step: 0 }, &[])?;
         self.resume(executor, seed, 0, on_step)
     }
@@ -384,7 +415,8 @@ impl SamplerRun {
         self.samples(executor).map(Sampled::Finished)
     }
 
-    /// Sets the samples at t = 1 instead of drawing them.
+    /// Sets the samples at the time of the first step, t = 1 but for [`SamplerRun::starting_at`], instead of drawing
+    /// them.
     ///
     /// Errors: another number of values than the shape holds.
     pub fn start_from<E: Executor>(&self, executor: &mut E, x: &[E::Real]) -> Result<(), DiffusionError> {
@@ -393,7 +425,8 @@ impl SamplerRun {
             DiffusionError::Length { what: "the start", expected: self.shape.iter().product(), found }
         })?;
         executor.write(SAMPLE, values.view())?;
-        executor.write(FINITE_STEPS, ArrayD::from_elem(vec![self.shape[0], 1], E::Real::ZERO).view())?;
+        let steps = E::Real::from_f64(f64::from(self.first));
+        executor.write(FINITE_STEPS, ArrayD::from_elem(vec![self.shape[0], 1], steps).view())?;
         if self.sampler.integrator.looks_back() {
             executor.write(PREVIOUS, ArrayD::from_elem(self.shape.clone(), E::Real::ZERO).view())?;
         }
@@ -420,7 +453,7 @@ impl SamplerRun {
     ) -> Result<(), DiffusionError> {
         let at = step as usize;
         let (t, s) = (self.times[at], self.times[at + 1]);
-        let before = at.checked_sub(1).map(|i| self.times[i]);
+        let before = (step > self.first).then(|| self.times[at - 1]);
         let schedule = &self.sampler.schedule;
         let (now, then) = (TimeInputs::<E::Real>::new(schedule, t), TimeInputs::<E::Real>::new(schedule, s));
         let (scalars, count) = self.sampler.step_scalars(before, t, s);

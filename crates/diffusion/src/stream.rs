@@ -16,3 +16,11 @@ pub const CORRECTION: u32 = 0x4430_0006;
 pub const ANCESTRAL: u32 = 0x4430_0007;
 /// The draws of a twisted sampler: (step, 0, 0).
 pub const RESAMPLING: u32 = 0x4430_0008;
+/// Known states of training windows: (step, row in the batch).
+pub const TRAINING_LEVELS: u32 = 0x4430_0009;
+/// Known states of validation windows: (batch, row).
+pub const VALIDATION_LEVELS: u32 = 0x4430_000A;
+/// Seeds of a rollout's blocks: (block, task).
+pub const BLOCK: u32 = 0x4430_000B;
+/// The noise that a forecast is warmed up with: (0, sample, element).
+pub const WARM_START: u32 = 0x4430_000C;

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::denoiser::{Denoiser, LossWeight, TrainingTimes};
 use crate::error::{DiffusionError, check};
 use crate::global::GlobalScore;
-use crate::loss::{mean, squared_errors};
-use crate::predictor::{NoisePredictor, TimeNodes};
+use crate::levels::{self, Levels};
+use crate::loss::{mean, perturb, squared_errors};
+use crate::predictor::{NoisePredictor, TimeNodes, flat};
 use crate::schedule::Schedule;
 use crate::stream;
 
@@ -37,6 +38,8 @@ pub struct Training {
     pub times: TrainingTimes,
     /// What errors count at different noise levels, in training and in validation.
     pub weight: LossWeight,
+    /// Whether all states of a window stand at the time drawn.
+    pub levels: Levels,
 }
 
 /// The loop's step: everything that it draws is a function of (seed, step, row), so that a training that goes on from
@@ -92,8 +95,10 @@ impl<'e, E: Executor> Trainer<'e, E> {
             check("training", "average.decay", "in 0 … 1", average.decay, |d| (0.0..1.0).contains(&d))?;
         }
         training.times.check()?;
+        training.levels.check()?;
         let batch: Vec<usize> = [1].into_iter().chain(window.iter().copied()).collect();
-        let score = GlobalScore { denoiser: training.denoiser, ..GlobalScore::new(network.clone()) };
+        let (denoiser, levels) = (training.denoiser, training.levels);
+        let score = GlobalScore { denoiser, levels, ..GlobalScore::new(network.clone()) };
         score.check(&batch)?;
         let parameters = network.parameters();
         let programs = BTreeMap::new();
@@ -214,7 +219,9 @@ impl<'e, E: Executor> Trainer<'e, E> {
         let task = Task::Validate { averaged: weights == Weights::Averaged };
         let program = self.program(Kind { batch, task })?;
         let time = time_rows::<E::Real>(&self.training.schedule, &times);
-        let inputs = [windows, &time[0], &time[1], &time[2]];
+        let known = self.known(true, batch_index, batch);
+        let mut inputs: Vec<&[E::Real]> = vec![windows, &time[0], &time[1], &time[2]];
+        inputs.extend(known.as_deref());
         self.executor.run(program, RunKey { seed: self.seed, step: batch_index }, &inputs)?;
         self.finite_loss(program, batch_index)
     }
@@ -233,7 +240,9 @@ impl<'e, E: Executor> Trainer<'e, E> {
         let [c1, c2] = self.training.optimiser.corrections(u64::from(step) + 1);
         let decay = self.training.average.map_or(0.0, |average| average.at(u64::from(step)));
         let scalars = [rate, c1, c2, decay].map(|x| [E::Real::from_f64(x)]);
+        let known = self.known(false, step, times.len());
         let mut inputs: Vec<&[E::Real]> = vec![windows, &time[0], &time[1], &time[2]];
+        inputs.extend(known.as_deref());
         inputs.extend(noise);
         inputs.extend(scalars.iter().map(<[_; 1]>::as_slice));
         let since = match self.since {
@@ -286,6 +295,16 @@ impl<'e, E: Executor> Trainer<'e, E> {
         times
     }
 
+    /// Which states of each window are known, [B, L]; none where all share their time.
+    fn known(&self, validates: bool, step: u32, batch: usize) -> Option<Vec<E::Real>> {
+        let (levels, states) = (self.training.levels, self.window[0]);
+        if levels == Levels::Shared {
+            return None;
+        }
+        let counts = levels.draw(self.seed, levels::stream_of(validates), step, batch, states);
+        Some(levels::first_states(&counts, states).iter().map(|&x| E::Real::from_f64(x)).collect())
+    }
+
     fn program(&mut self, kind: Kind) -> Result<Handle, DiffusionError> {
         if let Some(&program) = self.programs.get(&kind) {
             return Ok(program);
@@ -301,6 +320,8 @@ impl<'e, E: Executor> Trainer<'e, E> {
         let shape: Vec<usize> = [kind.batch].into_iter().chain(self.window.iter().copied()).collect();
         let windows = g.input(Declaration::rows("windows", &shape));
         let time = declare_time_rows(&mut g, kind.batch);
+        let known = (self.training.levels != Levels::Shared)
+            .then(|| g.input(Declaration::rows("known", &[kind.batch, self.window[0]])));
         let noise = match kind.task {
             Task::Train => g.noise(&shape, stream::TRAINING_NOISE, Law::Normal),
             Task::TrainOnGivenNoise => g.input(Declaration::rows("noise", &shape)),
@@ -309,8 +330,12 @@ impl<'e, E: Executor> Trainer<'e, E> {
         let averaged = kind.task == Task::Validate { averaged: true };
         let weights = if averaged { Weights::Averaged } else { Weights::Trained };
         let denoiser = self.training.denoiser;
-        let predictor = GlobalScore { network: self.network.clone(), weights, denoiser };
-        let mut errors = squared_errors(&mut g, &predictor, windows, noise, &time);
+        let levels = self.training.levels;
+        let predictor = GlobalScore { network: self.network.clone(), weights, denoiser, levels };
+        let mut errors = match known {
+            None => squared_errors(&mut g, &predictor, windows, noise, &time),
+            Some(known) => errors_beside(&mut g, &predictor, windows, noise, &time, known),
+        };
         if let Some(weight) = self.training.weight.emit(&mut g, denoiser, &time) {
             errors = g.mul(errors, weight);
         }
@@ -347,6 +372,33 @@ impl<'e, E: Executor> Trainer<'e, E> {
         }
         updates
     }
+}
+
+/// (ε_φ − ε)² of the states that are not known, given those that are, times L/(L − K): each window counts the same.
+///
+/// Shapes: `x`, `noise` [B, L, …], `known` [B, L], 1 where a state is known; result [B, L · …].
+fn errors_beside(
+    g: &mut Graph,
+    predictor: &GlobalScore,
+    x: NodeId,
+    noise: NodeId,
+    time: &TimeNodes,
+    known: NodeId,
+) -> NodeId {
+    let shape = g.shape(x).to_vec();
+    let numbers = levels::of_numbers(g, known, &shape);
+    let (noisy, clean) = (perturb(g, x, noise, time), flat(g, x));
+    let placed = g.select(numbers, clean, noisy);
+    let placed = g.reshape(placed, &shape);
+    let predicted = predictor.estimate_masked(g, placed, time, Some(known)).noise;
+    let (predicted, noise) = (flat(g, predicted), flat(g, noise));
+    let error = g.sub(predicted, noise);
+    let squared = g.square(error);
+    let negated = g.neg(numbers);
+    let unknown = g.offset(negated, 1.0);
+    let share = g.mean(unknown, &[1]);
+    let weight = g.div(unknown, share);
+    g.mul(squared, weight)
 }
 
 /// New values of the sum of losses and of the number of steps while it is finite.

@@ -7,6 +7,7 @@ use crate::report::Report;
 use crate::stages;
 use crate::stages::assimilate::PosteriorSamples;
 use crate::stages::evaluate::Scores;
+use crate::stages::rollout::Rolled;
 use crate::stages::train::Model;
 use crate::stages::tune::Settled;
 use crate::versions::versions;
@@ -65,6 +66,7 @@ pub(crate) struct Part<'a> {
     pub(crate) settled: Settled,
     pub(crate) samples: Vec<PosteriorSamples>,
     pub(crate) scores: Scores,
+    pub(crate) rollouts: Vec<Rolled>,
 }
 
 impl Part<'_> {
@@ -165,7 +167,8 @@ impl Run {
                 stages::assimilate::assimilate(run, &store, &model, (&observed, &references), experiments)?;
             let scores =
                 pool.install(|| stages::evaluate::evaluate(run, &store, &observed, &references, &samples))?;
-            parts.push(Part { run, model, settled, samples, scores });
+            let rollouts = stages::rollout::rollouts(run, &model, &observed)?;
+            parts.push(Part { run, model, settled, samples, scores, rollouts });
         }
         let report = stages::report::report(self, &observed, &references, &parts)?;
         Ok(Outcome { report, folder: self.folder.clone() })

@@ -40,6 +40,15 @@ fn members() -> Vec<(Operator, Vec<usize>)> {
         (Operator::Affine { scale: -1.7, offset: 0.0 }, vec![2, 3, 4]),
         (Operator::Affine { scale: 2.5, offset: 0.3 }, vec![2, 3, 4]),
         (Operator::Compose(saturating), vec![2, 5, 6, 4, 2]),
+        (
+            Operator::Stack(vec![
+                (Operator::Identity, 4.0),
+                (Operator::Components(vec![2, 0]), -0.5),
+                (Operator::Saturate, 1.0),
+            ]),
+            vec![2, 3, 4],
+        ),
+        (Operator::Stack(vec![(Operator::Coarsen(2), 2.0), (Operator::Vorticity, 1.0)]), vec![2, 3, 4, 2, 2]),
     ]
 }
 

@@ -15,6 +15,7 @@ mod observation;
 mod operator;
 mod per_state;
 mod saturation;
+mod stack;
 mod states;
 
 #[cfg(test)]

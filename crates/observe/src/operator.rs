@@ -2,7 +2,7 @@
 
 use crate::error::ObserveError;
 use crate::field::{Interpolation, coarsen, crop, subsample, upsample, vorticity};
-use crate::{affine, arctan, component, every_nth, saturation, states};
+use crate::{affine, arctan, component, every_nth, saturation, stack, states};
 use ndarray::{ArrayD, ArrayViewD};
 use sda_graph::{Graph, NodeId};
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,9 @@ pub enum Operator {
         #[serde(default)]
         offset: f64,
     },
+    /// What each of several operators sees of every state, times its number, one after another along one axis:
+    /// instruments of different noise as one of the same. Each sees all states.
+    Stack(Vec<(Operator, f64)>),
 }
 
 impl Operator {
@@ -85,6 +88,7 @@ impl Operator {
             Self::Crop { start, size } => crop::output_shape(*start, *size, shape),
             Self::Upsample { factor, .. } => upsample::output_shape(*factor, shape),
             Self::Vorticity => vorticity::output_shape(shape),
+            Self::Stack(parts) => stack::output_shape(parts, shape),
         };
         checked.map_err(|why| ObserveError::Shape {
             operator: format!("{self:?}"),
@@ -118,6 +122,7 @@ impl Operator {
             Self::Saturate => saturation::emit(g, x),
             Self::Arctan => arctan::emit(g, x),
             Self::Affine { scale, offset } => affine::emit(g, x, *scale, *offset),
+            Self::Stack(parts) => stack::emit(g, x, parts),
         }
     }
 
@@ -143,6 +148,7 @@ impl Operator {
             Self::Saturate => saturation::apply(&x),
             Self::Arctan => arctan::apply(&x),
             Self::Affine { scale, offset } => affine::apply(&x, *scale, *offset),
+            Self::Stack(parts) => stack::apply(&x, parts)?,
         })
     }
 
@@ -168,7 +174,8 @@ impl Operator {
             | Self::Vorticity
             | Self::Saturate
             | Self::Arctan
-            | Self::Affine { .. } => states,
+            | Self::Affine { .. }
+            | Self::Stack(_) => states,
         }
     }
 
@@ -179,6 +186,10 @@ impl Operator {
             Self::EveryNth(_) | Self::States { .. } => Self::Identity,
             Self::Compose(operators) => {
                 Self::Compose(operators.iter().map(Self::on_each_state).collect::<Option<_>>()?)
+            }
+            Self::Stack(parts) => {
+                let each = parts.iter().map(|(part, scale)| Some((part.on_each_state()?, *scale)));
+                Self::Stack(each.collect::<Option<_>>()?)
             }
             Self::Identity
             | Self::Components(_)
@@ -199,6 +210,7 @@ impl Operator {
             Self::Saturate | Self::Arctan => false,
             Self::Affine { offset, .. } => *offset == 0.0,
             Self::Compose(operators) => operators.iter().all(Self::is_linear),
+            Self::Stack(parts) => parts.iter().all(|(part, _)| part.is_linear()),
             _ => true,
         }
     }

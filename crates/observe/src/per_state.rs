@@ -99,7 +99,8 @@ impl Operator {
             | Self::Subsample(_)
             | Self::Crop { .. }
             | Self::Upsample { .. }
-            | Self::Vorticity => None,
+            | Self::Vorticity
+            | Self::Stack(_) => None,
         }
     }
 }

@@ -2,5 +2,6 @@
 
 mod affine;
 mod chain;
+mod rollouts;
 mod sampled;
 mod table;

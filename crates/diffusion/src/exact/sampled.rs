@@ -259,7 +259,7 @@ fn exact_moments(corrections: u32, y: &Array1<f64>) -> Moments {
 }
 
 /// χ² of the mean over its degrees of freedom, and of the deviations.
-fn chi_squares(x: &Array2<f64>, mean: &Array1<f64>, covariance: &Array2<f64>) -> [f64; 2] {
+pub(super) fn chi_squares(x: &Array2<f64>, mean: &Array1<f64>, covariance: &Array2<f64>) -> [f64; 2] {
     let precision = inverse(covariance).unwrap();
     let (count, n) = (x.nrows() as f64, x.ncols() as f64);
     let own = x.mean_axis(Axis(0)).unwrap();

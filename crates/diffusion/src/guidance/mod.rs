@@ -169,6 +169,8 @@ impl Guidance {
 
 /// The state that holds what was observed.
 pub const OBSERVATION: &str = "observation";
+/// The state that says which of the observation's numbers were seen.
+pub const SEEN: &str = "observation.seen";
 
 /// The posterior's noise estimate ε − σ s, s = ∇ log p(y | x(t)).
 ///
@@ -184,6 +186,9 @@ pub struct Posterior<P> {
     pub observation: Observation,
     /// What was seen of each sample, [N, …], where not all see the same.
     pub each: Option<ArrayD<f64>>,
+    /// 1 where a number of the observation was seen, else 0, in the shape of its values; none where all were. It is the
+    /// state [`SEEN`]: what falls into a window may differ from block to block of one program.
+    pub seen: Option<ArrayD<f64>>,
     /// The approximation of the likelihood.
     pub guidance: Guidance,
     /// Where it is formed.
@@ -211,14 +216,19 @@ impl<P: NoisePredictor> NoisePredictor for Posterior<P> {
         let all = self.observed_shape(shape[0]);
         let each = self.each.clone().or_else(|| values.broadcast(all).map(|all| all.to_owned()));
         conditions.extend(each.map(|each| (OBSERVATION.into(), each)));
+        conditions.extend(self.seen.clone().map(|seen| (SEEN.into(), seen)));
         conditions
+    }
+
+    fn known_states(&self) -> &[usize] {
+        self.prior.known_states()
     }
 }
 
 impl<P> Posterior<P> {
     /// Guided where [`Place::Auto`] says, seeing the same of every sample.
     pub fn new(prior: P, observation: Observation, guidance: Guidance) -> Self {
-        Self { prior, observation, each: None, guidance, place: Place::Auto, covariance: None }
+        Self { prior, observation, each: None, seen: None, guidance, place: Place::Auto, covariance: None }
     }
 }
 
@@ -254,6 +264,7 @@ impl<P: NoisePredictor> Posterior<P> {
             _ => self.prior.estimate_at(g, x, time, &states),
         };
         let predicted = self.observation.operator.emit(g, estimate.denoised);
+        let [predicted, observed] = self.of_seen(g, predicted, observed);
         let residual = residual(g, observed, predicted);
         let noise_std = self.observation.noise_std;
         let is_composed = self.prior.windows(length).is_some_and(|w| w.count() > 1);
@@ -265,6 +276,21 @@ impl<P: NoisePredictor> Posterior<P> {
     fn observed(&self, g: &mut Graph, x: NodeId) -> NodeId {
         let shape = self.observed_shape(g.shape(x)[0]);
         g.state(Declaration::rows(OBSERVATION, &shape))
+    }
+
+    /// The state of which of the observation's numbers were seen, in the shape of its values.
+    fn seen(&self, g: &mut Graph) -> Option<NodeId> {
+        self.seen.as_ref().map(|seen| g.state(Declaration::shared(SEEN, seen.shape())))
+    }
+
+    /// Predictions and observations, 0 where nothing was seen.
+    ///
+    /// Shapes: both [N, S, …], results the same.
+    fn of_seen(&self, g: &mut Graph, predicted: NodeId, observed: NodeId) -> [NodeId; 2] {
+        match self.seen(g) {
+            None => [predicted, observed],
+            Some(seen) => [predicted, observed].map(|values| g.mul(values, seen)),
+        }
     }
 
     /// log N(y | A(x̂), (σ_y² + γ σ²/μ²) I), up to a constant.
@@ -279,6 +305,7 @@ impl<P: NoisePredictor> Posterior<P> {
     ) -> NodeId {
         let observed = self.observed(g, denoised);
         let predicted = self.observation.operator.emit(g, denoised);
+        let [predicted, observed] = self.of_seen(g, predicted, observed);
         let residual = residual(g, observed, predicted);
         let ratio = g.div(time.sigma, time.mu);
         let squared = g.square(ratio);
@@ -335,7 +362,11 @@ impl<P: NoisePredictor> Posterior<P> {
         let operator = self.observation.operator.on_each_state().expect("windowed: checked");
         let predicted = operator.emit(g, estimate.denoised);
         let places = Places::new(rows, states);
-        let [predicted, observed] = places.observed(g, predicted, observed);
+        let [mut predicted, mut observed] = places.observed(g, predicted, observed);
+        if let Some(seen) = self.seen(g) {
+            let mask = places.unfold_shared(g, seen, predicted);
+            [predicted, observed] = [predicted, observed].map(|values| g.mul(values, mask));
+        }
         let residual = residual(g, observed, predicted);
         let noise_std = self.observation.noise_std;
         let problem = Problem { time, x, estimate, predicted, residual, noise_std, is_composed: false };
@@ -389,6 +420,18 @@ impl<P: NoisePredictor> Posterior<P> {
                     "observations of each sample have shape {found:?}, and {expected:?} belong"
                 ));
             }
+        }
+        if let Some(seen) = self.seen.as_ref().filter(|seen| seen.shape() != values) {
+            let found = seen.shape();
+            return refuse(format!("what was seen is told in shape {found:?}, and {values:?} was observed"));
+        }
+        let ignores_jacobian =
+            matches!(self.guidance, Guidance::Sda { detach: true, .. } | Guidance::Jfps { .. });
+        if ignores_jacobian && !self.prior.known_states().is_empty() {
+            return refuse(
+                "detached SDA guidance and JFPS would move states that are known; choose MMPS, TMPD or SDA"
+                    .into(),
+            );
         }
         let is_noiseless = self.observation.noise_std == 0.0;
         match &self.guidance {
@@ -479,6 +522,19 @@ impl Places {
         let state = [&shape[..2], &vec![1; shape.len() - 2]].concat();
         let mask = self.unfolded(g, seen, &state);
         [g.mul(predicted, mask), self.unfolded(g, observed, &shape)]
+    }
+
+    /// What all samples share of the observed states, at their places in the windows.
+    ///
+    /// Shapes: `shared` [S, …], result as `like`, [N · Q, W, …].
+    fn unfold_shared(&self, g: &mut Graph, shared: NodeId, like: NodeId) -> NodeId {
+        let shape = g.shape(like).to_vec();
+        let samples = shape[0] * shape[1] / self.observed.len();
+        let one = [&[1], g.shape(shared)].concat();
+        let all = [&[samples], g.shape(shared)].concat();
+        let shared = g.reshape(shared, &one);
+        let shared = g.broadcast(shared, &all);
+        self.unfolded(g, shared, &shape)
     }
 
     /// The windows' own of what there is of each observed state, 0 where nothing was observed.

@@ -175,3 +175,74 @@ fn data_of_another_shape_is_refused() {
     weights.pop_first();
     assert!(matches!(trainer.begin(&weights), Err(DiffusionError::Network(_))));
 }
+
+/// A network for windows of 3 states of 2 components and their level.
+fn levelled() -> Network {
+    let Network::ResMlp(network) = network() else { unreachable!("a ResMlp") };
+    Network::ResMlp(ResMlp { features: 9, ..network })
+}
+
+fn per_state(share: f64) -> Training {
+    Training { levels: Levels::PerState { share }, ..training() }
+}
+
+/// The noise given is learnt of unknown states alone; what a known state's noise is does not matter.
+#[test]
+fn known_states_of_a_window_are_shown_clean_and_do_not_count() {
+    let seed = 4;
+    let counts = Levels::PerState { share: 1.0 }.draw(seed, stream::TRAINING_LEVELS, 0, 64, 3);
+    assert!(
+        counts.contains(&1) && counts.contains(&2) && counts.iter().all(|k| (1..=2).contains(k)),
+        "{counts:?}"
+    );
+    let loss = |share: f64, change: f64, of: fn(usize, usize) -> bool| {
+        let mut executor = Interpreter::new();
+        let mut trainer = Trainer::new(&mut executor, levelled(), &WINDOW, per_state(share), seed).unwrap();
+        trainer.begin(&levelled().initialise(1)).unwrap();
+        let mut noise = vec![0.0; 64 * 6];
+        Stream::new(2, 0).fill_normal(0, 0, 6, &mut noise);
+        for (i, z) in noise.iter_mut().enumerate() {
+            *z += if of(i % 6 / 2, counts[i / 6]) { change } else { 0.0 };
+        }
+        trainer.step_on(0, 1e-3, &windows(0, 64), &[0.5; 64], &noise).unwrap()
+    };
+    let all: fn(usize, usize) -> bool = |_, _| false;
+    let base = loss(1.0, 0.0, all);
+    assert_eq!(loss(1.0, 3.0, |state, known| state < known), base, "noise of known states");
+    assert!(loss(1.0, 3.0, |state, known| state >= known) > 2.0 * base, "noise of the others");
+    // Nothing has been learnt: each window counts as one without known states does.
+    let none = loss(0.0, 0.0, all);
+    assert!((base / none - 1.0).abs() < 0.4, "{base} and {none}");
+}
+
+#[test]
+fn training_with_levels_lowers_the_loss_with_known_states_and_without() {
+    let mut executor = Interpreter::new();
+    let mut trainer = Trainer::new(&mut executor, levelled(), &WINDOW, per_state(0.5), 4).unwrap();
+    trainer.begin(&levelled().initialise(1)).unwrap();
+    for step in 0..300 {
+        trainer.advance(step, 3e-3, &windows(step, 16)).unwrap();
+    }
+    let weights = trainer.weights(Weights::Trained).unwrap();
+    for share in [0.0, 1.0] {
+        let mut other = Interpreter::new();
+        let mut judge = Trainer::new(&mut other, levelled(), &WINDOW, per_state(share), 4).unwrap();
+        judge.begin(&levelled().initialise(1)).unwrap();
+        let before = judge.validate(0, Weights::Trained, &windows(u32::MAX, 64)).unwrap();
+        judge.begin(&weights).unwrap();
+        let after = judge.validate(0, Weights::Trained, &windows(u32::MAX, 64)).unwrap();
+        assert!(before > 0.8 && after < 0.4, "{share}: {before} → {after}");
+    }
+}
+
+#[test]
+fn shared_levels_are_the_training_without_levels() {
+    assert_eq!(Training::default().levels, Levels::Shared);
+    assert_eq!(Levels::Shared.draw(1, stream::TRAINING_LEVELS, 0, 3, 5), [0, 0, 0]);
+    let mut executor = Interpreter::<f64>::new();
+    let wrong = Training { levels: Levels::PerState { share: 1.5 }, ..training() };
+    let error = Trainer::new(&mut executor, levelled(), &WINDOW, wrong, 0).unwrap_err().to_string();
+    assert!(error.contains("`levels.share` must be in 0 … 1"), "{error}");
+    let narrow = Trainer::new(&mut executor, network(), &WINDOW, per_state(0.5), 0).unwrap_err();
+    assert!(matches!(narrow, DiffusionError::Channels { network: 6, data: 9, .. }), "{narrow}");
+}

@@ -18,8 +18,8 @@ pub use settings::Setting;
 pub use tuning::{Candidate, Settings, Tuning};
 
 use sda_diffusion::{
-    Denoiser, Guidance, Integrator, LangevinStep, LossWeight, Place, Sampler, Schedule, TimeGrid,
-    TrainingTimes,
+    Conditioning, Denoiser, Guidance, Integrator, LangevinStep, Levels, LossWeight, Place, Rollout, Sampler,
+    Schedule, TimeGrid, TrainingTimes,
 };
 use sda_nn::{AdamW, LearningRate, Network};
 use sda_observe::Operator;
@@ -64,6 +64,9 @@ pub struct Experiment {
     /// What `assimilation.settings: Tuned` chooses from; the default candidates where there is none.
     #[serde(default)]
     pub tuning: Option<Tuning>,
+    /// Trajectories sampled window by window from the same network.
+    #[serde(default)]
+    pub rollouts: Vec<RolloutConfig>,
     /// What the truth is taken from.
     pub reference: ParticleReference,
     /// Variants that are run in place of the experiment as it stands, on the same observations.
@@ -179,6 +182,9 @@ pub struct Training {
     /// What errors count at different noise levels.
     #[serde(default)]
     pub weight: LossWeight,
+    /// Whether the network learns windows of which some states are known.
+    #[serde(default)]
+    pub levels: Levels,
     /// Epochs between validations.
     #[serde(default = "one")]
     pub validation_every: usize,
@@ -221,6 +227,26 @@ pub struct Assimilation {
     /// Whether these are used, or a tuning's in place of corrections, guidance, place and sampler.
     #[serde(default)]
     pub settings: Settings,
+}
+
+/// A rollout on the assimilation's first test trajectories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutConfig {
+    /// Letters and digits, for files.
+    pub name: String,
+    /// Name of the observation that it follows, or that its forecasts are held against.
+    pub observation: String,
+    /// Which windows, and what is known in each.
+    pub rollout: Rollout,
+    /// How the prior is told of known states.
+    pub conditioning: Conditioning,
+    /// From prior to posterior; none is the assimilation's.
+    #[serde(default)]
+    pub guidance: Option<Guidance>,
+    /// Langevin corrections after each predictor step.
+    #[serde(default)]
+    pub corrections: u32,
 }
 
 /// What of the sampler is chosen beside the assimilation's corrections and the experiment's schedule.

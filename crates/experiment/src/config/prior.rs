@@ -9,7 +9,12 @@ impl Experiment {
     /// The prior's noise estimate, by trained weights.
     pub fn prior(&self) -> Box<dyn NoisePredictor> {
         let network = self.score.network().clone();
-        let global = GlobalScore { network, weights: Weights::Trained, denoiser: self.denoiser };
+        let global = GlobalScore {
+            network,
+            weights: Weights::Trained,
+            denoiser: self.denoiser,
+            levels: self.training.levels,
+        };
         match self.score {
             ScoreConfig::Local { order, stride, .. } => Box::new(global.local(order, stride)),
             ScoreConfig::Global { .. } => Box::new(global),

@@ -5,7 +5,7 @@ use super::{Experiment, Recipe, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
 use ndarray::ArrayD;
-use sda_diffusion::{GlobalScore, NoisePredictor, Posterior};
+use sda_diffusion::{GlobalScore, Levels, NoisePredictor, Posterior};
 use sda_nn::Network;
 use sda_observe::Observation;
 use std::collections::BTreeSet;
@@ -29,6 +29,7 @@ impl Experiment {
         self.check_variants(&mut problems);
         self.check_modes(&mut problems);
         self.check_tuning(&mut problems);
+        self.check_rollouts(&mut problems);
         problems.finish(path)
     }
 
@@ -76,6 +77,7 @@ impl Experiment {
             );
         }
         p.result("schedule", self.schedule.check());
+        p.result("training.levels", t.levels.check());
         let o = &t.optimiser;
         let betas = o.betas.iter().all(|b| (0.0..1.0).contains(b));
         p.that(betas, "training.optimiser.betas", format!("must be in [0, 1), and are {:?}", o.betas));
@@ -174,6 +176,35 @@ impl Experiment {
         }
     }
 
+    fn check_rollouts(&self, p: &mut Problems) {
+        let (length, a) = (self.assimilation.length, &self.assimilation);
+        let mut names = BTreeSet::new();
+        for (i, r) in self.rollouts.iter().enumerate() {
+            let at = |field: &str| format!("rollouts.{i}.{field}");
+            let plain = r.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            p.that(plain && !r.name.is_empty(), &at("name"), "must be letters, digits, '_' or '-'");
+            p.that(names.insert(&r.name), &at("name"), format!("«{}» is there twice", r.name));
+            let is_known = self.observations.iter().any(|o| o.name == r.observation);
+            p.that(is_known, &at("observation"), format!("there is no observation «{}»", r.observation));
+            p.result(&at("conditioning"), r.conditioning.check());
+            p.result(&at("corrections"), a.sampler.with(self.schedule, r.corrections, 0.0).check());
+            if let Some(guidance) = &r.guidance {
+                p.result(&at("guidance"), guidance.check());
+            }
+            match r.rollout.width(length) {
+                Err(e) => p.add(&at("rollout"), e.to_string()),
+                Ok(width) => {
+                    let window = self.score.window();
+                    let fits = matches!(self.score, ScoreConfig::Global { .. }) || width >= window;
+                    let reason = format!(
+                        "has windows of {width} states, and the network's are of {window}; lengthen them"
+                    );
+                    p.that(fits, &at("rollout"), reason);
+                }
+            }
+        }
+    }
+
     /// Checks against the dataset.
     ///
     /// Errors: as [`Experiment::validate`].
@@ -207,14 +238,20 @@ impl Experiment {
                 let d = system.state_dim();
                 let network = self.score.network();
                 if let Network::ResMlp(mlp) = network {
-                    let want = window.saturating_mul(d);
-                    let reason =
-                        format!("must be {window} states × {d} components = {want}, and is {}", mlp.features);
+                    let told = d + self.training.levels.components();
+                    let want = window.saturating_mul(told);
+                    let level = if self.training.levels == Levels::Shared { "" } else { " with their level" };
+                    let reason = format!(
+                        "must be {window} states × {told} components{level} = {want}, and is {}",
+                        mlp.features
+                    );
                     p.that(mlp.features == want, "score.network.features", reason);
                 } else {
-                    p.result("score.network", GlobalScore::new(network.clone()).check(&[1, window, d]));
+                    let levels = self.training.levels;
+                    let score = GlobalScore { levels, ..GlobalScore::new(network.clone()) };
+                    p.result("score.network", score.check(&[1, window, d]));
                     if let ScoreConfig::Global { .. } = self.score {
-                        p.result("score.network", GlobalScore::new(network.clone()).check(&[1, length, d]));
+                        p.result("score.network", score.check(&[1, length, d]));
                     }
                 }
                 for (i, o) in self.observations.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! What each result depends on.
 
 use crate::config::{
-    Candidate, EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, Tuning, to_text,
+    Candidate, EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, RolloutConfig, Tuning,
+    to_text,
 };
 use crate::key::key;
 use ndarray::ArrayD;
@@ -25,13 +26,14 @@ pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 6] = [
+const LATER: [&str; 7] = [
     "times: Uniform,",
     "weight: Noise,",
     "integrator: Exponential,",
     "langevin: Trajectory,",
     "largest_delta: None,",
     "bootstrap: None,",
+    "levels: Shared,",
 ];
 
 /// Settings as text, without those of [`LATER`] that leave everything as it was: such results keep their keys.
@@ -105,6 +107,28 @@ pub(crate) fn tuning(
     let how = [to_text(&e.score), to_text(&candidate.guidance), to_text(&candidate.place), sampler];
     let parts = [&[model.to_owned(), data(recipe), observed, drawn][..], &how].concat();
     key("tune", &rounded(&parts, e.precision))
+}
+
+/// A rollout on one test trajectory, followed or held against by an observation.
+pub(crate) fn rollout(
+    model: &str,
+    observation: &str,
+    e: &Experiment,
+    r: &RolloutConfig,
+    noise_std: f64,
+) -> String {
+    let a = &e.assimilation;
+    let guidance = r.guidance.as_ref().unwrap_or(&a.guidance);
+    let parts = [
+        model.to_owned(),
+        observation.to_owned(),
+        to_text(&e.score),
+        to_text(r),
+        to_text(guidance),
+        to_text(&a.sampler.with(e.schedule, r.corrections, noise_std)),
+        format!("{} {} {}", a.samples, e.seed, to_text(&a.place)),
+    ];
+    key("rollout", &rounded(&parts, e.precision))
 }
 
 /// The parts, and the precision where it is not f32: results in f32 keep the keys that they had when there was no other.
@@ -187,6 +211,11 @@ mod tests {
             ("denoiser=Preconditioned(data_std: 1.0)", [false, true, false, false, true]),
             ("training.times=LogNormal(mean: -1.0, std: 1.0)", [false, true, false, false, true]),
             ("training.weight=Output", [false, true, false, false, true]),
+            ("training.levels=PerState(share: 0.5)", [false, true, false, false, true]),
+            (
+                "rollouts=[(name: \"f\", observation: \"lo\", rollout: Forecast(window: 9, known: 1), conditioning: Levels)]",
+                [false; 5],
+            ),
             ("reference.bootstrap=512", [false, false, false, true, false]),
             ("assimilation.corrections=[0, 1, 2]", [false; 5]),
             ("assimilation.trajectories=2", [false; 5]),

@@ -11,6 +11,7 @@ mod modes;
 pub(crate) mod observe;
 pub(crate) mod reference;
 pub(crate) mod report;
+pub(crate) mod rollout;
 pub(crate) mod samples;
 mod scores;
 pub(crate) mod simulate;

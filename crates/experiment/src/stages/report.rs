@@ -4,6 +4,7 @@ use super::assimilate::PosteriorSamples;
 use super::evaluate::Scores;
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
+use super::rollout;
 use super::train::Model;
 use super::tune::Settled;
 use super::{calibration, modes};
@@ -306,6 +307,7 @@ fn tables(
             out.extend(modes::table(part, &o.name, observed, references)?);
         }
     }
+    out.extend(parts.iter().flat_map(|part| part.rollouts.iter().map(rollout::table)));
     out.extend(parts.iter().flat_map(|part| part.settled.tuned.tables.iter().cloned()));
     Ok(out)
 }

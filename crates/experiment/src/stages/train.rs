@@ -68,6 +68,7 @@ pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, Experim
         denoiser: e.denoiser,
         times: e.training.times,
         weight: e.training.weight,
+        levels: e.training.levels,
     };
     let wrap = ExperimentError::diffusion(STAGE);
     let network = e.score.network().clone();

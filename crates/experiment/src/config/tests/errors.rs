@@ -134,6 +134,35 @@ fn all_problems_at_once() {
     assert!(message.contains("training.epochs") && message.contains("observations.0.noise_std"), "{message}");
 }
 
+/// A rollout that fits, and what is wrong with others.
+#[test]
+fn rollouts() {
+    let with = |rollout: &str, conditioning: &str, observation: &str| {
+        let of = format!(
+            "rollouts=[(name: \"r\", observation: \"{observation}\", rollout: {rollout}, conditioning: {conditioning})]"
+        );
+        Written::new(SMALL).load(None, &[&of]).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let guided = "Guided(noise_std: 0.02)";
+    with("Forecast(window: 5, known: 1)", guided, "lo").unwrap();
+    with("Cycle(window: 9, advance: 4, start: 0.5)", "Levels", "hi").unwrap();
+    for (rollout, conditioning, observation, words) in [
+        ("Forecast(window: 5, known: 5)", guided, "lo", "rollouts.0.rollout"),
+        ("Forecast(window: 3, known: 1)", guided, "lo", "the network's are of 5; lengthen them"),
+        (
+            "FixedLag(lag: 4, known: 1, advance: 8)",
+            guided,
+            "lo",
+            "a lag of 4 states is shorter than a block of 8",
+        ),
+        ("Smoothing", "Guided(noise_std: 0)", "lo", "rollouts.0.conditioning"),
+        ("Smoothing", guided, "mid", "there is no observation «mid»"),
+    ] {
+        let message = with(rollout, conditioning, observation).unwrap_err();
+        assert!(message.contains(words), "{message}");
+    }
+}
+
 #[test]
 fn tiers() {
     let file = Written::new(SMALL);
