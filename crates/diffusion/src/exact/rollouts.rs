@@ -219,7 +219,7 @@ fn a_long_lag_is_the_kalman_fixed_lag_smoother_and_a_short_one_is_not() {
         for i in 0..LENGTH {
             // State i was drawn last in the last block whose free states hold it.
             let blocks = (LENGTH - lag - 1) / advance;
-            let last = (0..=blocks).rev().find(|b| *b == 0 || b * advance + 1 <= i).unwrap();
+            let last = (0..=blocks).rev().find(|b| *b == 0 || b * advance < i).unwrap();
             let exact = kalman(i..i + 1, last * advance + 1 + lag);
             let own = (
                 law.0.slice(s![2 * i..2 * i + 2]).to_owned(),

@@ -379,7 +379,7 @@ pub(crate) fn table(rolled: &Rolled) -> Table {
         ]
     };
     let from = r.rollout.known_at_first().map_or(String::new(), |known| {
-        format!(" It starts from the truth's first {known} state(s); state {} is lead 1.", known)
+        format!(" It starts from the truth's first {known} state(s); state {known} is lead 1.")
     });
     let lost =
         if rolled.diverged > 0 { format!(" {} samples diverged.", rolled.diverged) } else { String::new() };
