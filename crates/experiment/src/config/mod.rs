@@ -217,6 +217,10 @@ pub struct Assimilation {
     /// Fewer test trajectories for these numbers of corrections, which cost the most: `{16: 1}`.
     #[serde(default)]
     pub fewer: BTreeMap<u32, usize>,
+    /// Whether samples stay on disk. Where not, they go once they are scored, and a run goes on from scores alone: a
+    /// table of a hundred sets of samples is some kB then.
+    #[serde(default = "yes")]
+    pub keep_samples: bool,
     /// From prior to posterior.
     pub guidance: Guidance,
     /// Where the guidance is formed.
@@ -356,6 +360,10 @@ pub struct Published {
     pub value: f64,
     /// How far the reading may be off.
     pub reading: f64,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> usize {

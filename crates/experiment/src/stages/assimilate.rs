@@ -22,7 +22,7 @@ use sda_observe::Observation;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const STAGE: &str = "assimilate";
 
@@ -41,7 +41,7 @@ pub(crate) struct PosteriorSamples {
     pub(crate) diverged: usize,
 }
 
-/// All samples: by observation, then by corrections. Where scores are there already and samples are not, the scores do.
+/// All samples: by observation, then by corrections. Those that are not kept and are scored already are not made again.
 ///
 /// Shapes: `settled` one for each of the experiment's observations.
 pub(crate) fn assimilate(
@@ -99,7 +99,7 @@ impl Job<'_> {
         let Self { e, o, at: observed, corrections } = *self;
         let key = keys::samples(&model.key, &o.key, e, &o.config, corrections);
         let stem = PosteriorSamples::stem(o, corrections);
-        let path = run.folder.join(format!("samples/{stem}.safetensors"));
+        let path = PosteriorSamples::path(run, o, corrections);
         let partial = run.folder.join(format!("samples/{stem}.partial.safetensors"));
         let finish = |file: &Keyed| {
             let diverged = file.facts["diverged"].as_u64().unwrap_or(0) as usize;
@@ -116,7 +116,8 @@ impl Job<'_> {
             Run::remove(&partial)?;
             return Ok((finish(&file)?, false));
         }
-        if scores::are_there(run, &stem, &keys::scores(&key, &reference.key, &e.evaluation))? {
+        let scored = keys::scores(&key, &reference.key, &e.evaluation);
+        if !e.assimilation.keep_samples && scores::are_there(run, &stem, &scored)? {
             let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
             return Ok((PosteriorSamples { key, observed, corrections, values, diverged: 0 }, false));
         }
@@ -263,6 +264,11 @@ fn keep(
 }
 
 impl PosteriorSamples {
+    /// Where they lie.
+    pub(crate) fn path(run: &Run, o: &Observed, corrections: u32) -> PathBuf {
+        run.folder.join(format!("samples/{}.safetensors", Self::stem(o, corrections)))
+    }
+
     /// `lo-0-c1`, for files.
     pub(crate) fn stem(o: &Observed, corrections: u32) -> String {
         format!("{}-c{corrections}", o.stem())

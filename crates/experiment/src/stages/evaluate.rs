@@ -101,6 +101,9 @@ pub(crate) fn evaluate(
         let known = &of_references[p.observed];
         let (values, fresh) = scores::reuse_or(run, &stem, &key, || of_samples(run, o, reference, known, p))?;
         add(&mut metrics, o, Some(p.corrections), &values);
+        if !run.loaded.experiment.assimilation.keep_samples {
+            Run::remove(&PosteriorSamples::path(run, o, p.corrections))?;
+        }
         all_reused &= !fresh;
         progress.advance(1);
     }

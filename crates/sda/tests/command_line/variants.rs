@@ -31,18 +31,24 @@ fn each_has_a_folder_and_all_share_observations_and_reference() {
 
 /// What has been scored need not be sampled again: scores are small enough to keep where samples are not.
 #[test]
-fn scores_without_samples_are_taken_as_they_are() {
+fn samples_that_are_not_kept_go_once_they_are_scored_and_are_not_made_again() {
+    const SCORES_ALONE: [&str; 2] = ["--set", "assimilation.keep_samples=false"];
     let sandbox = Sandbox::new();
-    sandbox.finish(&[]);
-    let scores = |sandbox: &Sandbox| fs::read(sandbox.out().join("metrics.csv")).unwrap();
-    let before = scores(&sandbox);
-    fs::remove_dir_all(sandbox.out().join("samples")).unwrap();
+    sandbox.finish(&SCORES_ALONE);
+    let metrics = |sandbox: &Sandbox| fs::read(sandbox.out().join("metrics.csv")).unwrap();
+    let samples = |sandbox: &Sandbox| fs::read_dir(sandbox.out().join("samples")).unwrap().flatten().count();
+    assert_eq!(metrics(&sandbox), undisturbed()["out/metrics.csv"]);
+    assert_eq!(samples(&sandbox), 0);
+    let told = stderr(&sandbox.finish(&SCORES_ALONE));
+    assert!(told.contains("assimilate: unchanged"), "{told}");
     fs::remove_file(sandbox.out().join("scores/hi-1-c2.json")).unwrap();
-    let told = stderr(&sandbox.finish(&[]));
+    let told = stderr(&sandbox.finish(&SCORES_ALONE));
     assert!(!told.contains("assimilate: unchanged"), "{told}");
-    assert_eq!(scores(&sandbox), before);
-    let samples: Vec<_> = fs::read_dir(sandbox.out().join("samples")).unwrap().flatten().collect();
-    assert_eq!(samples.len(), 1, "more was sampled than had no scores");
+    assert_eq!(metrics(&sandbox), undisturbed()["out/metrics.csv"]);
+    // Kept again, all of them are made.
+    sandbox.finish(&[]);
+    assert_eq!(samples(&sandbox), 8);
+    assert_eq!(metrics(&sandbox), undisturbed()["out/metrics.csv"]);
 }
 
 #[test]
