@@ -83,6 +83,20 @@ fn every_tier_of_every_experiment_fits_its_recipe() {
     }
 }
 
+/// Recipes that shipped weights were, or are, trained by.
+#[test]
+fn every_training_recipe_fits_its_data() {
+    let files = std::fs::read_dir(root().join("models/training")).unwrap().flatten();
+    let paths: Vec<_> =
+        files.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "ron")).collect();
+    assert!(paths.len() > 1);
+    for path in paths {
+        let loaded = load(&path, None, &[]).unwrap_or_else(|e| panic!("failed to {e}"));
+        let recipe = load_recipe(&root().join("datasets"), &loaded.experiment.dataset).unwrap();
+        loaded.experiment.validate_with(&recipe, &path).unwrap_or_else(|e| panic!("failed to {e}"));
+    }
+}
+
 fn folder(names: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
