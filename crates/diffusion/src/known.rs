@@ -75,7 +75,7 @@ impl KnownStates {
 ///
 /// The known states k have x̂ = x_k without a derivative, so that a guidance sees their variance as the zero that it is;
 /// the others share μ and σ. The values are the state [`KNOWN`]: other values need no other program. An observation of
-/// a known state says nothing of the others and belongs left out ([`crate::Posterior::seen`]).
+/// a known state says nothing of the others and belongs left out (`Posterior::seen`).
 ///
 /// Shapes: `x` [N, L, …].
 /// Source: Chen et al. 2024, arXiv 2407.01392 (diffusion forcing); Shysheya et al. 2024, arXiv 2410.16415.
