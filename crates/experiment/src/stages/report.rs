@@ -142,9 +142,12 @@ fn score_name(score: &ScoreConfig) -> String {
 }
 
 fn posterior_note(run: &Run) -> String {
+    let from = match &run.loaded.experiment.weights {
+        Some(file) => format!("trajectories (beforehand, {file})"),
+        None => format!("{} trajectories", run.recipe.split.0),
+    };
     format!(
-        "Prior: learned from {} trajectories of {} (its climate); the filter's: {} transitions from the initial law.",
-        run.recipe.split.0,
+        "Prior: learned from {from} of {} (its climate); the filter's: {} transitions from the initial law.",
         run.system.name(),
         run.loaded.experiment.reference.burn_in
     )
