@@ -1,11 +1,11 @@
-//! Samples the posterior of an observation with the model of a finished run of `lorenz`:
+//! Samples the posterior of an observation of a finished run of `lorenz` with the shipped network:
 //!
-//!   cargo run --release -p sda --example posterior -- runs/lorenz_rozet2023-quick
+//!   cargo run --release -p sda --example posterior -- models/lorenz63.safetensors runs/lorenz-quick/observations/lo-0.safetensors
 
 use anyhow::Context;
 use sda::data::{ModelFile, Observations};
 use sda::device::Cpu;
-use sda::diffusion::{GlobalScore, Guidance, NoiseSource, Posterior, Sampled, Sampler};
+use sda::diffusion::{Denoiser, GlobalScore, Guidance, NoiseSource, Posterior, Sampled, Sampler, TimeGrid};
 use sda::graph::Executor;
 use sda::nn::{Network, Weights};
 use sda::observe::{Observation, Operator};
@@ -17,12 +17,11 @@ const STATES: usize = 65;
 const COMPONENTS: usize = 3;
 
 fn main() -> anyhow::Result<()> {
-    let run: PathBuf = std::env::args_os().nth(1).context("name a run directory")?.into();
-    let model = ModelFile::load(&run.join("model.safetensors"))?;
-    // Windows of 2k + 1 states, one at every k-th state: half of each overlaps the next.
-    let window: usize = model.field("architecture.window", &model.header.architecture["window"])?;
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let model = ModelFile::load(&arguments.next().context("name a file of weights")?)?;
+    let seen = Observations::load(&arguments.next().context("name a file of observations")?)?;
     let network: Network = model.field("architecture.network", &model.header.architecture["network"])?;
-    let (order, stride) = (window / 2, window / 2);
+    let denoiser: Denoiser = model.field("training.denoiser", &model.header.training["denoiser"])?;
 
     // The weights are states of the executor, under the names that the network reads; the losses are no weights.
     let mut executor = Cpu::new(0)?;
@@ -31,17 +30,18 @@ fn main() -> anyhow::Result<()> {
     }
 
     // Every 8th state of the first component, with noise of 0.05, all in normalised units.
-    let seen = Observations::load(&run.join("observations/lo-0.safetensors"))?;
     let operator = Operator::Compose(vec![Operator::EveryNth(8), Operator::Components(vec![0])]);
-    let prior = GlobalScore::new(network).local(order, stride);
+    // The network sees all states; `.local(order, stride)` would slide one of windows of 2·order + 1 over them.
+    let prior = GlobalScore { denoiser, ..GlobalScore::new(network) };
     let observation = Observation::new(operator, seen.y.mapv(f64::from), 0.05)?;
-    let posterior = Posterior::new(prior, observation, Guidance::Sda { gamma: 3e-2, detach: false });
+    let posterior = Posterior::new(prior, observation, Guidance::Mmps { iterations: 1 });
 
     let sampler = Sampler {
         schedule: model.field("training.schedule", &model.header.training["schedule"])?,
-        steps: 256,
+        steps: 128,
+        grid: TimeGrid::Squared,
         corrections: 1,
-        tau: 0.25,
+        corrector_floor: 0.02,
         ..Sampler::default()
     };
     let planned =
