@@ -48,4 +48,4 @@ pub use sampler::{
 pub use schedule::{Alpha, Schedule, Sde};
 pub use time_grid::TimeGrid;
 pub use training::{Trainer, Training};
-pub use twisted::{LOG_WEIGHT, Twisted, TwistedRun, TwistedSamples};
+pub use twisted::{LOG_WEIGHT, Resampling, Twisted, TwistedRun, Weighing};

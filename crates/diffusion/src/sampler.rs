@@ -14,6 +14,7 @@ use crate::error::{DiffusionError, check};
 use crate::predictor::NoisePredictor;
 use crate::schedule::Schedule;
 use crate::time_grid::TimeGrid;
+use crate::twisted::Weighing;
 use programs::{corrector_program, predictor_program, start_program};
 pub(crate) use programs::{declare_scalar, declare_time};
 
@@ -182,6 +183,8 @@ pub struct Samples<T> {
     pub values: ArrayD<T>,
     /// Samples that left the real numbers.
     pub diverged: Vec<Divergence>,
+    /// How evenly a [`Twisted`](crate::Twisted) sampler's were weighed; none of a sampler without weights.
+    pub weighing: Option<Weighing>,
 }
 
 /// A sample that left the real numbers.
@@ -525,7 +528,7 @@ impl SamplerRun {
             .filter(|&(_, finite, steps)| !finite || steps < self.sampler.steps)
             .map(|(sample, _, step)| Divergence { sample, step })
             .collect();
-        Ok(Samples { values, diverged })
+        Ok(Samples { values, diverged, weighing: None })
     }
 }
 

@@ -1,22 +1,30 @@
 //! Twisted diffusion sampling: guided steps as proposals of a particle filter over diffusion time.
 
+use std::ops::ControlFlow;
+
 use ndarray::{ArrayD, Axis};
 use sda_core::{Real, Stream};
 use sda_graph::{Declaration, Executor, Graph, Handle, Law, NodeId, Program, RunKey};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{DiffusionError, check};
 use crate::guidance::Posterior;
 use crate::predictor::{Estimate, Guided, NoisePredictor, TimeNodes, flat};
-use crate::sampler::{Integrator, PREVIOUS, SAMPLE, Sampler, TimeInputs, declare_scalar, declare_time};
+use crate::sampler::{
+    Integrator, PREVIOUS, SAMPLE, Sampled, Sampler, Samples, TimeInputs, declare_scalar, declare_time,
+};
 use crate::stream;
 
 /// The state that holds each sample's log weight, [N, 1].
 pub const LOG_WEIGHT: &str = "sample.log_weight";
 /// The state that holds log p̃(y | x(t)) at the step before, [N, 1].
 const POTENTIAL: &str = "sample.potential";
-
+/// The state that holds the effective sample size after each step, and after the last weighting, [steps + 1].
+const EFFECTIVE: &str = "sample.effective";
 /// The state that holds the unguided denoised mean of the step before, [N, L, …], where the integrator looks back.
 const PREVIOUS_FREE: &str = "sample.previous.free";
+/// Where the integrator looks back to, guided and free.
+const HISTORIES: [&str; 2] = [PREVIOUS, PREVIOUS_FREE];
 
 /// A sampler whose samples are weighted and resampled, so that more of them are closer to the posterior, whatever the
 /// guidance is.
@@ -36,10 +44,23 @@ const PREVIOUS_FREE: &str = "sample.previous.free";
 pub struct Twisted {
     /// Schedule, steps, grid and integrator, which is stochastic; it has no corrections.
     pub sampler: Sampler,
+    /// When samples are drawn anew, and by what potential.
+    pub resampling: Resampling,
+}
+
+/// What a twisted sampler has beside the sampler.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resampling {
     /// γ of the potential.
     pub gamma: f64,
-    /// Resampled where the effective sample size is below this part of N.
-    pub resample_below: f64,
+    /// Samples are drawn anew where the effective sample size is below this part of N.
+    #[serde(default = "half")]
+    pub below: f64,
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 /// A twisted sampler planned on one executor.
@@ -53,11 +74,9 @@ pub struct TwistedRun {
     end: Handle,
 }
 
-/// What a twisted sampler yields.
+/// How evenly a twisted sampler's samples were weighed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TwistedSamples<T> {
-    /// Trajectories [N, L, …], of equal weight; some are equal.
-    pub values: ArrayD<T>,
+pub struct Weighing {
     /// Effective sample size after each step, and after the last weighting.
     pub effective_sample_size: Vec<f64>,
     /// How many of the last N are distinct.
@@ -75,8 +94,9 @@ impl Twisted {
         };
         check(what, "integrator", "Ancestral or StochasticDpm2m, with η above 0", eta, |eta| eta > 0.0)?;
         check(what, "corrections", "0", self.sampler.corrections, |c| c == 0)?;
-        check(what, "gamma", "finite and not negative", self.gamma, |g| g >= 0.0 && g.is_finite())?;
-        check(what, "resample_below", "in 0 … 1", self.resample_below, |r| (0.0..=1.0).contains(&r))
+        let Resampling { gamma, below } = self.resampling;
+        check(what, "gamma", "finite and not negative", gamma, |g| g >= 0.0 && g.is_finite())?;
+        check(what, "below", "in 0 … 1", below, |r| (0.0..=1.0).contains(&r))
     }
 
     /// Plans the programs for trajectories of a shape [N, L, …].
@@ -103,7 +123,7 @@ impl Twisted {
             shape: shape.to_vec(),
             start: executor.compile(&self.start_program(shape))?,
             step: executor.compile(&self.step_program(posterior, shape))?,
-            end: executor.compile(&end_program(posterior, shape, self.gamma))?,
+            end: executor.compile(&end_program(posterior, shape, self.resampling.gamma))?,
         };
         for (name, values) in posterior.conditions(shape) {
             executor.write(&name, values.mapv(E::Real::from_f64).view())?;
@@ -113,19 +133,40 @@ impl Twisted {
 }
 
 impl TwistedRun {
-    /// Samples from the start; the same seed gives the same bits.
+    /// Samples from the start; the same seed gives the same bits. Samples of equal weight, some of which are equal.
+    ///
+    /// `on_step` is called after each step with the number of steps done, and may stop the run.
     ///
     /// Errors: the executor's; weights that are all zero, or no numbers.
     pub fn run<E: Executor>(
         &self,
         executor: &mut E,
         seed: u64,
-    ) -> Result<TwistedSamples<E::Real>, DiffusionError> {
+        on_step: impl FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<Sampled<E::Real>, DiffusionError> {
+        executor.run(self.start, RunKey { seed, step: 0 }, &[])?;
+        self.resume(executor, seed, 0, on_step)
+    }
+
+    /// States that a stopped run is resumed from, beside the step's number.
+    pub fn state_names(&self) -> Vec<&'static str> {
+        let histories = if self.twisted.sampler.integrator.looks_back() { &HISTORIES[..] } else { &[] };
+        [&[SAMPLE, LOG_WEIGHT, POTENTIAL, EFFECTIVE], histories].concat()
+    }
+
+    /// Goes on from the states [`TwistedRun::state_names`], at step `from`, with the bits of a run never stopped.
+    ///
+    /// Errors: as [`TwistedRun::run`].
+    pub fn resume<E: Executor>(
+        &self,
+        executor: &mut E,
+        seed: u64,
+        from: u32,
+        mut on_step: impl FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<Sampled<E::Real>, DiffusionError> {
         let sampler = &self.twisted.sampler;
         let n = self.shape[0];
-        let mut effective = Vec::with_capacity(self.times.len());
-        executor.run(self.start, RunKey { seed, step: 0 }, &[])?;
-        for step in 0..sampler.steps {
+        for step in from..sampler.steps {
             let (t, s) = (self.times[step as usize], self.times[step as usize + 1]);
             let before = step.checked_sub(1).map(|i| self.times[i as usize]);
             let time = TimeInputs::<E::Real>::new(&sampler.schedule, t);
@@ -134,25 +175,29 @@ impl TwistedRun {
             let mut inputs: Vec<&[E::Real]> = vec![&time.features, &time.mu, &time.sigma];
             inputs.extend(scalars[..count].iter().map(<[_; 1]>::as_slice));
             executor.run(self.step, RunKey { seed, step }, &inputs)?;
-            let size = self.weigh(executor, seed, step, self.twisted.resample_below * n as f64)?;
-            effective.push(size);
+            self.weigh(executor, seed, step, self.twisted.resampling.below * n as f64)?;
+            let done = step + 1;
+            if on_step(done).is_break() && done < sampler.steps {
+                return Ok(Sampled::Interrupted { step: done });
+            }
         }
         let time = TimeInputs::<E::Real>::new(&sampler.schedule, 0.0);
         executor.run(self.end, RunKey { seed, step: 0 }, &[&time.features, &time.mu, &time.sigma])?;
-        effective.push(self.weigh(executor, seed, sampler.steps, f64::INFINITY)?);
+        self.weigh(executor, seed, sampler.steps, f64::INFINITY)?;
         let values = executor.read(SAMPLE)?;
-        let distinct = distinct(&values);
-        Ok(TwistedSamples { values, effective_sample_size: effective, distinct })
+        let effective_sample_size = executor.read(EFFECTIVE)?.iter().map(|n| n.to_f64()).collect();
+        let weighing = Weighing { effective_sample_size, distinct: distinct(&values) };
+        Ok(Sampled::Finished(Samples { values, diverged: Vec::new(), weighing: Some(weighing) }))
     }
 
-    /// The effective sample size, and a new draw where it is below `least`.
+    /// Notes the effective sample size, and draws anew where it is below `least`.
     fn weigh<E: Executor>(
         &self,
         executor: &mut E,
         seed: u64,
         step: u32,
         least: f64,
-    ) -> Result<f64, DiffusionError> {
+    ) -> Result<(), DiffusionError> {
         let logs: Vec<f64> = executor.read(LOG_WEIGHT)?.iter().map(|w| w.to_f64()).collect();
         // A sample that has left the real numbers weighs nothing.
         let logs: Vec<f64> =
@@ -168,13 +213,14 @@ impl TwistedRun {
             let u = Stream::new(seed, stream::RESAMPLING).sequence(step, 0).uniform();
             self.draw(executor, &parents(&weights, total, u))?;
         }
-        Ok(size)
+        let mut sizes = executor.read(EFFECTIVE)?;
+        sizes[[step as usize]] = E::Real::from_f64(size);
+        Ok(executor.write(EFFECTIVE, sizes.view())?)
     }
 
     fn draw<E: Executor>(&self, executor: &mut E, parents: &[usize]) -> Result<(), DiffusionError> {
-        let looks_back = self.twisted.sampler.integrator.looks_back();
-        let histories = if looks_back { &[PREVIOUS, PREVIOUS_FREE][..] } else { &[] };
-        for name in [SAMPLE, POTENTIAL].iter().chain(histories) {
+        let of_a_sample = |name: &&str| ![LOG_WEIGHT, EFFECTIVE].contains(name);
+        for name in self.state_names().into_iter().filter(of_a_sample) {
             let drawn = executor.read(name)?.select(Axis(0), parents);
             executor.write(name, drawn.view())?;
         }
@@ -222,9 +268,12 @@ impl Twisted {
         let zero = g.scalar(0.0);
         let even = g.broadcast(zero, &[shape[0], 1]);
         let none = g.broadcast(zero, shape);
-        let mut updates = vec![(SAMPLE, noise), (LOG_WEIGHT, even), (POTENTIAL, even)];
+        let sizes = [self.sampler.steps as usize + 1];
+        g.state(Declaration::shared(EFFECTIVE, &sizes));
+        let unknown = g.broadcast(zero, &sizes);
+        let mut updates = vec![(SAMPLE, noise), (LOG_WEIGHT, even), (POTENTIAL, even), (EFFECTIVE, unknown)];
         if self.sampler.integrator.looks_back() {
-            for name in [PREVIOUS, PREVIOUS_FREE] {
+            for name in HISTORIES {
                 g.state(Declaration::rows(name, shape));
                 updates.push((name, none));
             }
@@ -241,7 +290,7 @@ impl Twisted {
         let [ratio, gain] = ["ratio", "gain"].map(|name| declare_scalar(&mut g, name));
         let [x, weight, before] = declare(&mut g, shape);
         let guided = posterior.emit_both(&mut g, x, &time);
-        let potential = posterior.emit_potential(&mut g, guided.prior.denoised, self.gamma, &time);
+        let potential = posterior.emit_potential(&mut g, guided.prior.denoised, self.resampling.gamma, &time);
         let (ahead, histories) = self.ahead(&mut g, x, &guided, &time);
         let kick = declare_scalar(&mut g, "kick");
         let z = g.noise(shape, stream::ANCESTRAL, Law::Normal);
@@ -279,15 +328,14 @@ impl Twisted {
         }
         let back = declare_scalar(g, "back");
         let shape = g.shape(x).to_vec();
-        let names = [PREVIOUS, PREVIOUS_FREE];
         let now = noises.map(|noise| Estimate::of_noise(g, x, noise, time).denoised);
         let ahead = [0, 1].map(|i| {
-            let before = g.state(Declaration::rows(names[i], &shape));
+            let before = g.state(Declaration::rows(HISTORIES[i], &shape));
             let change = g.sub(now[i], before);
             let change = g.mul(change, back);
             g.add(now[i], change)
         });
-        (ahead, names.into_iter().zip(now).collect())
+        (ahead, HISTORIES.into_iter().zip(now).collect())
     }
 }
 

@@ -13,6 +13,7 @@ mod command_line {
     mod smoke;
     mod threads;
     mod tune;
+    mod twisted;
     mod variants;
     mod verify;
     mod weights;

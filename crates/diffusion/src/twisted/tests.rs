@@ -9,10 +9,10 @@ use crate::time_grid::TimeGrid;
 
 const SAMPLES: usize = 4096;
 
-fn twisted(resample_below: f64) -> Twisted {
+fn twisted(below: f64) -> Twisted {
     let integrator = Integrator::StochasticDpm2m { eta: 1.0 };
     let sampler = Sampler { steps: 64, grid: TimeGrid::Squared, integrator, ..Sampler::default() };
-    Twisted { sampler, gamma: 0.2, resample_below }
+    Twisted { sampler, resampling: Resampling { gamma: 0.2, below } }
 }
 
 /// Two states of one number, correlated; the first is seen.
@@ -28,14 +28,16 @@ fn covariance() -> Array2<f64> {
 }
 
 /// Mean and covariance of the samples.
-fn moments(guidance: Guidance, twisted: &Twisted) -> (Array1<f64>, Array2<f64>, TwistedSamples<f64>) {
+fn moments(guidance: Guidance, twisted: &Twisted) -> (Array1<f64>, Array2<f64>, Weighing) {
     let mut executor = Interpreter::<f64>::new();
     let run = twisted.compile(&mut executor, &posterior(guidance), &[SAMPLES, 2, 1]).unwrap();
-    let samples = run.run(&mut executor, 3).unwrap();
-    let x = samples.values.clone().into_shape_with_order((SAMPLES, 2)).unwrap();
+    let Sampled::Finished(samples) = run.run(&mut executor, 3, |_| ControlFlow::Continue(())).unwrap() else {
+        panic!("nothing stops it")
+    };
+    let x = samples.values.into_shape_with_order((SAMPLES, 2)).unwrap();
     let mean = x.mean_axis(Axis(0)).unwrap();
     let centred = &x - &mean;
-    (mean, centred.t().dot(&centred) / SAMPLES as f64, samples)
+    (mean, centred.t().dot(&centred) / SAMPLES as f64, samples.weighing.unwrap())
 }
 
 /// The exact posterior: gain C Aᵀ / (A C Aᵀ + σ²).
@@ -53,16 +55,16 @@ fn weights_set_a_wrong_guidance_right() {
     let (mean, spread) = exact();
     for gamma in [3.0, 0.02] {
         let guidance = Guidance::Sda { gamma, detach: false };
-        let (got_mean, got_spread, samples) = moments(guidance, &twisted(0.5));
+        let (got_mean, got_spread, weighing) = moments(guidance, &twisted(0.5));
         let error = |a: &Array1<f64>| (a - &mean).iter().fold(0.0f64, |m, d| m.max(d.abs()));
         let wide = |a: &Array2<f64>| (a - &spread).iter().fold(0.0f64, |m, d| m.max(d.abs()));
         assert!(
             error(&got_mean) < 0.06 && wide(&got_spread) < 0.06,
             "{gamma}: {got_mean} {got_spread}, {mean} {spread}"
         );
-        assert_eq!(samples.effective_sample_size.len(), 65);
-        assert!(samples.effective_sample_size.iter().all(|&n| (1.0..=SAMPLES as f64 + 1e-6).contains(&n)));
-        assert!(samples.distinct > SAMPLES / 4 && samples.distinct <= SAMPLES);
+        assert_eq!(weighing.effective_sample_size.len(), 65);
+        assert!(weighing.effective_sample_size.iter().all(|&n| (1.0..=SAMPLES as f64 + 1e-6).contains(&n)));
+        assert!(weighing.distinct > SAMPLES / 4 && weighing.distinct <= SAMPLES);
         // The same steps without their weights.
         let mut executor = Interpreter::<f64>::new();
         let guidance = Guidance::Sda { gamma, detach: false };
@@ -92,7 +94,7 @@ fn exact_guidance_keeps_the_weights_even() {
     // The exact posterior's guidance and, as the potential, the exact likelihood of one number: γ makes it close.
     let (_, _, weak) = moments(Guidance::Sda { gamma: 3.0, detach: false }, &twisted(0.0));
     let (_, _, exact) = moments(Guidance::Mmps { iterations: 2 }, &twisted(0.0));
-    let last = |s: &TwistedSamples<f64>| s.effective_sample_size.last().copied().unwrap();
+    let last = |s: &Weighing| s.effective_sample_size.last().copied().unwrap();
     assert!(last(&exact) > 0.9 * SAMPLES as f64, "{}", last(&exact));
     assert!(last(&weak) < 0.7 * SAMPLES as f64, "{}", last(&weak));
 }
@@ -118,10 +120,36 @@ fn what_it_cannot_do_is_refused() {
     assert!(exponential.contains("`integrator` must be Ancestral or"), "{exponential}");
     let corrected = refused(with(Sampler { corrections: 1, ..base.sampler.clone() }));
     assert!(corrected.contains("`corrections` must be 0"), "{corrected}");
-    let share = refused(Twisted { resample_below: 1.5, ..base.clone() });
-    assert!(share.contains("`resample_below`"), "{share}");
+    let share = refused(Twisted { resampling: Resampling { gamma: 0.2, below: 1.5 }, ..base.clone() });
+    assert!(share.contains("`below`"), "{share}");
     let mut posterior = posterior(Guidance::Tmpd);
     posterior.each = Some(ArrayD::zeros(vec![3, 1, 1]));
     let error = base.compile(&mut Interpreter::<f64>::new(), &posterior, &[3, 2, 1]).unwrap_err().to_string();
     assert!(error.contains("one observation for all"), "{error}");
+}
+
+#[test]
+fn a_stopped_run_goes_on_with_the_same_bits() {
+    let (n, guidance) = (64, Guidance::Sda { gamma: 0.2, detach: false });
+    for integrator in [Integrator::StochasticDpm2m { eta: 1.0 }, Integrator::Ancestral { eta: 1.0 }] {
+        let mut twisted = twisted(0.9);
+        twisted.sampler = Sampler { steps: 12, integrator, ..twisted.sampler };
+        let mut whole = Interpreter::<f64>::new();
+        let run = twisted.compile(&mut whole, &posterior(guidance.clone()), &[n, 2, 1]).unwrap();
+        let never_stopped = run.run(&mut whole, 5, |_| ControlFlow::Continue(())).unwrap();
+        let stop = |step| if step == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let mut first = Interpreter::<f64>::new();
+        let run = twisted.compile(&mut first, &posterior(guidance.clone()), &[n, 2, 1]).unwrap();
+        assert_eq!(run.run(&mut first, 5, stop).unwrap(), Sampled::Interrupted { step: 7 });
+        let mut second = Interpreter::<f64>::new();
+        let run = twisted.compile(&mut second, &posterior(guidance.clone()), &[n, 2, 1]).unwrap();
+        for name in run.state_names() {
+            second.write(name, first.read(name).unwrap().view()).unwrap();
+        }
+        let gone_on = run.resume(&mut second, 5, 7, |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(gone_on, never_stopped);
+        let Sampled::Finished(samples) = gone_on else { panic!("nothing stops it") };
+        let sizes = samples.weighing.unwrap().effective_sample_size;
+        assert!(sizes.len() == 13 && sizes.iter().all(|&size| size >= 1.0), "{sizes:?}");
+    }
 }

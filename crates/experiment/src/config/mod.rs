@@ -18,8 +18,8 @@ pub use settings::Setting;
 pub use tuning::{Candidate, Settings, Tuning};
 
 use sda_diffusion::{
-    Conditioning, Denoiser, Guidance, Integrator, LangevinStep, Levels, LossWeight, Place, Rollout, Sampler,
-    Schedule, TimeGrid, TrainingTimes,
+    Conditioning, Denoiser, Guidance, Integrator, LangevinStep, Levels, LossWeight, Place, Resampling,
+    Rollout, Sampler, Schedule, TimeGrid, TrainingTimes,
 };
 use sda_nn::{AdamW, LearningRate, Network};
 use sda_observe::Operator;
@@ -228,6 +228,9 @@ pub struct Assimilation {
     pub place: Place,
     /// Steps, τ, time grid, corrector floor.
     pub sampler: SamplerConfig,
+    /// Samples weighed and drawn anew on the way, so that a guidance that is not exact does not bias them.
+    #[serde(default)]
+    pub twisted: Option<Resampling>,
     /// Whether these are used, or a tuning's in place of corrections, guidance, place and sampler.
     #[serde(default)]
     pub settings: Settings,

@@ -5,7 +5,7 @@ use super::{Experiment, Recipe, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
 use ndarray::ArrayD;
-use sda_diffusion::{GlobalScore, Levels, NoisePredictor, Posterior};
+use sda_diffusion::{GlobalScore, Levels, NoisePredictor, Posterior, Twisted};
 use sda_nn::Network;
 use sda_observe::Observation;
 use std::collections::BTreeSet;
@@ -155,6 +155,12 @@ impl Experiment {
         let most = a.corrections.iter().copied().max().unwrap_or(0);
         p.result("assimilation.sampler", a.sampler.with(self.schedule, most, 0.0).check());
         p.result("assimilation.guidance", a.guidance.check());
+        if let Some(resampling) = a.twisted {
+            let sampler = a.sampler.with(self.schedule, most, 0.0);
+            p.result("assimilation.twisted", Twisted { sampler, resampling }.check());
+            let reason = "is for settings that are given; a tuning chooses settings without it";
+            p.that(a.settings == Settings::Given, "assimilation.twisted", reason);
+        }
         p.count("assimilation.samples", a.samples);
         p.count("assimilation.length", a.length);
         let n = self.reference.particles;

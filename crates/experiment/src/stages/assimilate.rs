@@ -12,14 +12,16 @@ use crate::error::ExperimentError;
 use crate::key::seed;
 use crate::progress::Progress;
 use crate::run::Run;
-use ndarray::{Array3, ArrayD, Axis};
+use ndarray::{Array3, Axis};
 use sda_data::TrajectoryStore;
 use sda_device::Device;
-use sda_diffusion::{NoiseSource, Posterior, Sampled, SamplerRun, Samples};
+use sda_diffusion::{
+    DiffusionError, NoiseSource, Posterior, Sampled, SamplerRun, Samples, Twisted, TwistedRun, Weighing,
+};
 use sda_graph::Executor;
 use sda_nn::Weights;
 use sda_observe::Observation;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,8 @@ pub(crate) struct PosteriorSamples {
     pub(crate) values: Array3<f64>,
     /// How many diverged.
     pub(crate) diverged: usize,
+    /// How evenly a twisted sampler's were weighed.
+    pub(crate) weighing: Option<Weighing>,
 }
 
 /// All samples: by observation, then by corrections. Those that are not kept and are scored already are not made again.
@@ -104,12 +108,14 @@ impl Job<'_> {
         let finish = |file: &Keyed| {
             let diverged = file.facts["diverged"].as_u64().unwrap_or(0) as usize;
             let values = file.trajectories("samples", &path, STAGE)?;
+            let weighing = read_weighing(&file.facts);
             Ok::<_, ExperimentError>(PosteriorSamples {
                 key: key.clone(),
                 observed,
                 corrections,
                 values,
                 diverged,
+                weighing,
             })
         };
         if let Some(file) = Keyed::load(&path, &key, STAGE)? {
@@ -119,7 +125,8 @@ impl Job<'_> {
         let scored = keys::scores(&key, &reference.key, &e.evaluation);
         if !e.assimilation.keep_samples && scores::are_there(run, &stem, &scored)? {
             let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
-            return Ok((PosteriorSamples { key, observed, corrections, values, diverged: 0 }, false));
+            let none = PosteriorSamples { key, observed, corrections, values, diverged: 0, weighing: None };
+            return Ok((none, false));
         }
         let file = self.sample(run, store, model, (&key, &partial), progress)?;
         let samples = finish(&file)?;
@@ -148,15 +155,20 @@ impl Job<'_> {
             Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
         covariance::give(&mut predictor, run, store)?;
         let shape = [a.samples, a.length, run.system.state_dim()];
-        let planned =
-            sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?;
+        let planned: Box<dyn Resumable> = match a.twisted {
+            None => Box::new(
+                sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?,
+            ),
+            Some(resampling) => Box::new(
+                Twisted { sampler, resampling }.compile(&mut executor, &predictor, &shape).map_err(&wrap)?,
+            ),
+        };
         let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);
         let per_step = u64::from(1 + corrections);
-        let samples = drive(run, STAGE, &mut executor, &planned, seed, kept, |steps| {
+        let samples = drive(run, STAGE, &mut executor, &*planned, seed, kept, |steps| {
             progress.advance(steps * per_step);
         })?;
-        let diverged: Vec<usize> = samples.diverged.iter().map(|d| d.sample).collect();
-        Ok(finished(run, kept.0, &samples.values, &diverged))
+        Ok(finished(run, kept.0, &samples))
     }
 }
 
@@ -171,6 +183,61 @@ pub(super) fn with_weights(run: &Run, model: &Model, stage: &'static str) -> Res
     Ok(executor)
 }
 
+/// A sampler that stops at a step and goes on from its states.
+pub(super) trait Resumable {
+    /// States that a stopped run is resumed from, beside the step's number.
+    fn state_names(&self) -> Vec<&'static str>;
+
+    /// Samples from a step on, from the start where there is none.
+    ///
+    /// Errors: the sampler's.
+    fn go(
+        &self,
+        executor: &mut Device,
+        seed: u64,
+        from: Option<u32>,
+        on_step: &mut dyn FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<Sampled<f32>, DiffusionError>;
+}
+
+impl Resumable for SamplerRun {
+    fn state_names(&self) -> Vec<&'static str> {
+        self.state_names()
+    }
+
+    fn go(
+        &self,
+        executor: &mut Device,
+        seed: u64,
+        from: Option<u32>,
+        on_step: &mut dyn FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<Sampled<f32>, DiffusionError> {
+        match from {
+            Some(step) => self.resume(executor, seed, step, on_step),
+            None => self.run(executor, seed, on_step),
+        }
+    }
+}
+
+impl Resumable for TwistedRun {
+    fn state_names(&self) -> Vec<&'static str> {
+        self.state_names()
+    }
+
+    fn go(
+        &self,
+        executor: &mut Device,
+        seed: u64,
+        from: Option<u32>,
+        on_step: &mut dyn FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<Sampled<f32>, DiffusionError> {
+        match from {
+            Some(step) => self.resume(executor, seed, step, on_step),
+            None => self.run(executor, seed, on_step),
+        }
+    }
+}
+
 /// Samples from where an earlier run of this key stopped, or from the start; writes down now and then where it is.
 ///
 /// `kept` is the key and the file of what is written down, `advance` is told of steps done.
@@ -180,7 +247,7 @@ pub(super) fn drive(
     run: &Run,
     stage: &'static str,
     executor: &mut Device,
-    planned: &SamplerRun,
+    planned: &dyn Resumable,
     seed: u64,
     (key, partial): (&str, &Path),
     advance: impl Fn(u64),
@@ -195,43 +262,50 @@ pub(super) fn drive(
             ControlFlow::Continue(())
         }
     };
-    let from = restore(executor, planned, partial, key)?;
-    let mut sampled = match from {
-        Some(step) => {
-            advance(u64::from(step));
-            planned.resume(executor, seed, step, &mut on_step)
-        }
-        None => planned.run(executor, seed, &mut on_step),
-    }
-    .map_err(&wrap)?;
+    let mut from = restore(executor, planned, partial, key)?;
+    advance(from.map_or(0, u64::from));
     loop {
-        match sampled {
+        match planned.go(executor, seed, from, &mut on_step).map_err(&wrap)? {
             Sampled::Finished(samples) => return Ok(samples),
             Sampled::Interrupted { step } => {
                 keep(executor, planned, partial, key, step)?;
                 run.go_on(stage)?;
-                sampled = planned.resume(executor, seed, step, &mut on_step).map_err(&wrap)?;
+                from = Some(step);
             }
         }
     }
 }
 
 /// Samples in physical units without those that diverged, or that single precision does not hold in these units.
-fn finished(run: &Run, key: &str, values: &ArrayD<f32>, diverged: &[usize]) -> Keyed {
-    let mut physical = values.mapv(f64::from);
+fn finished(run: &Run, key: &str, samples: &Samples<f32>) -> Keyed {
+    let mut physical = samples.values.mapv(f64::from);
     run.system.normalisation().denormalise(&mut physical);
     let physical = physical.mapv(|x| x as f32);
     let is_finite = |i: usize| physical.index_axis(Axis(0), i).iter().all(|x| x.is_finite());
+    let is_kept = |i: &usize| samples.diverged.iter().all(|d| d.sample != *i) && is_finite(*i);
     let all = physical.len_of(Axis(0));
-    let kept: Vec<usize> = (0..all).filter(|i| !diverged.contains(i) && is_finite(*i)).collect();
+    let kept: Vec<usize> = (0..all).filter(is_kept).collect();
     let tensors = BTreeMap::from([("samples".to_owned(), physical.select(Axis(0), &kept))]);
-    Keyed { key: key.into(), tensors, facts: json!({ "diverged": all - kept.len() }) }
+    let mut facts = json!({ "diverged": all - kept.len() });
+    if let Some(Weighing { effective_sample_size, distinct }) = &samples.weighing {
+        facts["effective_sample_size"] = json!(effective_sample_size);
+        facts["distinct"] = json!(distinct);
+    }
+    Keyed { key: key.into(), tensors, facts }
+}
+
+/// What [`finished`] noted of a twisted sampler's weights.
+fn read_weighing(facts: &Value) -> Option<Weighing> {
+    let sizes = facts["effective_sample_size"].as_array()?;
+    let effective_sample_size = sizes.iter().filter_map(Value::as_f64).collect();
+    let distinct = facts["distinct"].as_u64()? as usize;
+    Some(Weighing { effective_sample_size, distinct })
 }
 
 /// Sets the states of an interrupted run, and says at which step it goes on.
 fn restore(
     executor: &mut Device,
-    planned: &SamplerRun,
+    planned: &dyn Resumable,
     partial: &Path,
     key: &str,
 ) -> Result<Option<u32>, ExperimentError> {
@@ -247,7 +321,7 @@ fn restore(
 /// starts anew.
 fn keep(
     executor: &mut Device,
-    planned: &SamplerRun,
+    planned: &dyn Resumable,
     partial: &Path,
     key: &str,
     step: u32,

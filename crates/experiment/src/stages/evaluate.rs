@@ -13,6 +13,7 @@ use crate::report::Check;
 use crate::run::Run;
 use ndarray::{Array1, Array3, ArrayRef3, ArrayView3, Axis};
 use sda_data::TrajectoryStore;
+use sda_diffusion::Weighing;
 use sda_evaluation::{Summary, log_likelihood, residual_over_noise, squared_mmd, wasserstein1};
 use sda_systems::log_trajectory;
 use serde::Serialize;
@@ -155,6 +156,13 @@ fn of_samples(
     p: &PosteriorSamples,
 ) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
     let mut values = vec![("diverged", p.diverged as f64)];
+    if let Some(Weighing { effective_sample_size, distinct }) = &p.weighing {
+        let least = effective_sample_size.iter().copied().fold(f64::INFINITY, f64::min);
+        let last = effective_sample_size.last().copied().unwrap_or(f64::NAN);
+        values.push(("least_effective_sample_size", least));
+        values.push(("last_effective_sample_size", last));
+        values.push(("distinct_samples", *distinct as f64));
+    }
     if p.count() < 2 {
         return Ok(values);
     }

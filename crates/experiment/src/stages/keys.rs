@@ -89,6 +89,7 @@ pub(crate) fn samples(
     parts.push(format!("{} {}", a.samples, e.seed));
     // Composed was the only place once.
     parts.extend((a.place != Place::Composed).then(|| to_text(&a.place)));
+    parts.extend(a.twisted.as_ref().map(to_text));
     key("assimilate", &rounded(&parts, e.precision))
 }
 
@@ -207,6 +208,7 @@ mod tests {
             ("assimilation.sampler.tau=0.5", [false, false, false, false, true]),
             ("assimilation.place=Windowed", [false, false, false, false, true]),
             ("assimilation.sampler.integrator=Heun", [false, false, false, false, true]),
+            ("assimilation.twisted=(gamma: 0.1)", [false, false, false, false, true]),
             ("assimilation.sampler.gated=true", [false, false, false, false, true]),
             ("denoiser=Preconditioned(data_std: 1.0)", [false, true, false, false, true]),
             ("training.times=LogNormal(mean: -1.0, std: 1.0)", [false, true, false, false, true]),

@@ -36,10 +36,23 @@ pub(crate) fn table(part: &Part<'_>, name: &str) -> Table {
     });
     Table {
         title: format!("Calibration of «{name}»{}", run.of_variant()),
-        note: format!("{}{climate}", note(a.samples, a.trajectories)),
+        note: format!("{}{climate}{}", note(a.samples, a.trajectories), weighing(part, name)),
         columns: [""].into_iter().chain(COLUMNS.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
         rows,
     }
+}
+
+/// How evenly a twisted sampler's samples were weighed, over the trajectories; nothing without weights.
+fn weighing(part: &Part<'_>, name: &str) -> String {
+    let of = |metric| Some(part.scores.mean(name, Some(0), metric)?.0);
+    let [least, last, distinct] =
+        ["least_effective_sample_size", "last_effective_sample_size", "distinct_samples"].map(of);
+    let (Some(least), Some(last), Some(distinct)) = (least, last, distinct) else { return String::new() };
+    format!(
+        " Twisted: of {} weighed samples {least:.0} effective at the worst step, {last:.0} at the last; {distinct:.0} \
+         distinct (means over trajectories).",
+        part.run.loaded.experiment.assimilation.samples
+    )
 }
 
 /// What calibrated samples would score, intervals that end at samples included.
