@@ -30,16 +30,17 @@ const HISTORIES: [&str; 2] = [PREVIOUS, PREVIOUS_FREE];
 /// guidance is.
 ///
 ///   x(s) ~ q(· | x(t)): one guided step that draws noise,  p: the same step without guidance
-///   w ← w · p(x(s) | x(t))/q(x(s) | x(t)) · p̃(y | x(s))/p̃(y | x(t)),  p̃ = N(y | A(x̂), (σ_y² + γ σ²/μ²) I)
+///   w ← w · p(x(s) | x(t))/q(x(s) | x(t)) · p̃(y | x(s))/p̃(y | x(t)),  p̃ = N(y | A(x̂), (σ_y² + v) I)
 ///
-/// Where the effective sample size falls below a part of N, the samples are drawn anew by their weights. All samples
-/// are of one observation.
+/// with v = γσ²/(μ² + γσ²), γσ²/μ² until it nears the variance of normalised data. Where the effective sample size
+/// falls below a part of the particles, they are drawn anew by their weights; the samples are drawn from the last
+/// ones. All are of one observation.
 ///
 /// What it converges to is the posterior of the unguided steps' prior: [`Integrator::StochasticDpm2m`] has the least
 /// error of its own.
 ///
-/// Good values: γ 3e-2 … 1, the share 0.5; samples by the hundred.
-/// Source: Wu, Trippe, Naesseth, Blei & Cunningham 2023, arXiv 2306.17775, algorithm 1.
+/// Good values: γ 3e-2 … 1, the share 0.5; particles by the hundred, and by the thousand where the posterior has modes.
+/// Source: Wu, Trippe, Naesseth, Blei & Cunningham 2023, arXiv 2306.17775, algorithm 1; v is ours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Twisted {
     /// Schedule, steps, grid and integrator, which is stochastic; it has no corrections.
@@ -54,13 +55,20 @@ pub struct Twisted {
 pub struct Resampling {
     /// γ of the potential.
     pub gamma: f64,
-    /// Samples are drawn anew where the effective sample size is below this part of N.
+    /// Particles are drawn anew where their effective sample size is below this part of their number.
     #[serde(default = "half")]
     pub below: f64,
+    /// Particles for each sample that is drawn in the end.
+    #[serde(default = "one")]
+    pub particles: usize,
 }
 
 fn half() -> f64 {
     0.5
+}
+
+fn one() -> usize {
+    1
 }
 
 /// A twisted sampler planned on one executor.
@@ -68,7 +76,10 @@ fn half() -> f64 {
 pub struct TwistedRun {
     twisted: Twisted,
     times: Vec<f64>,
+    /// Of the particles.
     shape: Vec<usize>,
+    /// N, drawn in the end.
+    samples: usize,
     start: Handle,
     step: Handle,
     end: Handle,
@@ -77,9 +88,9 @@ pub struct TwistedRun {
 /// How evenly a twisted sampler's samples were weighed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weighing {
-    /// Effective sample size after each step, and after the last weighting.
+    /// Effective sample size of the particles after each step, and after the last weighting.
     pub effective_sample_size: Vec<f64>,
-    /// How many of the last N are distinct.
+    /// How many of the N samples are distinct.
     pub distinct: usize,
 }
 
@@ -93,10 +104,13 @@ impl Twisted {
             Integrator::Exponential | Integrator::Heun | Integrator::Dpm2m => 0.0,
         };
         check(what, "integrator", "Ancestral or StochasticDpm2m, with η above 0", eta, |eta| eta > 0.0)?;
+        let floor = self.sampler.noise_floor;
+        check(what, "noise_floor", "0: its steps are weighed by their noise", floor, |x| x == 0.0)?;
         check(what, "corrections", "0", self.sampler.corrections, |c| c == 0)?;
-        let Resampling { gamma, below } = self.resampling;
+        let Resampling { gamma, below, particles } = self.resampling;
         check(what, "gamma", "finite and not negative", gamma, |g| g >= 0.0 && g.is_finite())?;
-        check(what, "below", "in 0 … 1", below, |r| (0.0..=1.0).contains(&r))
+        check(what, "below", "in 0 … 1", below, |r| (0.0..=1.0).contains(&r))?;
+        check(what, "particles", "1 … 1048576", particles, |n| (1..=1 << 20).contains(&n))
     }
 
     /// Plans the programs for trajectories of a shape [N, L, …].
@@ -109,6 +123,8 @@ impl Twisted {
         shape: &[usize],
     ) -> Result<TwistedRun, DiffusionError> {
         self.check()?;
+        let samples = shape[0];
+        let shape = &[&[samples * self.resampling.particles], &shape[1..]].concat()[..];
         posterior.check(shape)?;
         if posterior.each.is_some() {
             return Err(DiffusionError::Guidance {
@@ -121,6 +137,7 @@ impl Twisted {
             twisted: self.clone(),
             times: self.sampler.times()?,
             shape: shape.to_vec(),
+            samples,
             start: executor.compile(&self.start_program(shape))?,
             step: executor.compile(&self.step_program(posterior, shape))?,
             end: executor.compile(&end_program(posterior, shape, self.resampling.gamma))?,
@@ -175,7 +192,10 @@ impl TwistedRun {
             let mut inputs: Vec<&[E::Real]> = vec![&time.features, &time.mu, &time.sigma];
             inputs.extend(scalars[..count].iter().map(<[_; 1]>::as_slice));
             executor.run(self.step, RunKey { seed, step }, &inputs)?;
-            self.weigh(executor, seed, step, self.twisted.resampling.below * n as f64)?;
+            let weights = self.weigh(executor, step)?;
+            if weights.effective < self.twisted.resampling.below * n as f64 {
+                self.draw(executor, &weights.parents(n, uniform(seed, step)))?;
+            }
             let done = step + 1;
             if on_step(done).is_break() && done < sampler.steps {
                 return Ok(Sampled::Interrupted { step: done });
@@ -183,39 +203,23 @@ impl TwistedRun {
         }
         let time = TimeInputs::<E::Real>::new(&sampler.schedule, 0.0);
         executor.run(self.end, RunKey { seed, step: 0 }, &[&time.features, &time.mu, &time.sigma])?;
-        self.weigh(executor, seed, sampler.steps, f64::INFINITY)?;
-        let values = executor.read(SAMPLE)?;
+        let parents =
+            self.weigh(executor, sampler.steps)?.parents(self.samples, uniform(seed, sampler.steps));
+        let values = executor.read(SAMPLE)?.select(Axis(0), &parents);
         let effective_sample_size = executor.read(EFFECTIVE)?.iter().map(|n| n.to_f64()).collect();
         let weighing = Weighing { effective_sample_size, distinct: distinct(&values) };
         Ok(Sampled::Finished(Samples { values, diverged: Vec::new(), weighing: Some(weighing) }))
     }
 
-    /// Notes the effective sample size, and draws anew where it is below `least`.
-    fn weigh<E: Executor>(
-        &self,
-        executor: &mut E,
-        seed: u64,
-        step: u32,
-        least: f64,
-    ) -> Result<(), DiffusionError> {
-        let logs: Vec<f64> = executor.read(LOG_WEIGHT)?.iter().map(|w| w.to_f64()).collect();
-        // A sample that has left the real numbers weighs nothing.
-        let logs: Vec<f64> =
-            logs.into_iter().map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
-        let greatest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if !greatest.is_finite() {
-            return Err(DiffusionError::Weights { step });
-        }
-        let weights: Vec<f64> = logs.iter().map(|w| (w - greatest).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        let size = total * total / weights.iter().map(|w| w * w).sum::<f64>();
-        if size < least {
-            let u = Stream::new(seed, stream::RESAMPLING).sequence(step, 0).uniform();
-            self.draw(executor, &parents(&weights, total, u))?;
-        }
+    /// The weights, whose effective sample size it notes.
+    fn weigh<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
+        let logs = executor.read(LOG_WEIGHT)?;
+        let weights =
+            Weights::of_logs(logs.iter().map(|w| w.to_f64())).ok_or(DiffusionError::Weights { step })?;
         let mut sizes = executor.read(EFFECTIVE)?;
-        sizes[[step as usize]] = E::Real::from_f64(size);
-        Ok(executor.write(EFFECTIVE, sizes.view())?)
+        sizes[[step as usize]] = E::Real::from_f64(weights.effective);
+        executor.write(EFFECTIVE, sizes.view())?;
+        Ok(weights)
     }
 
     fn draw<E: Executor>(&self, executor: &mut E, parents: &[usize]) -> Result<(), DiffusionError> {
@@ -229,20 +233,46 @@ impl TwistedRun {
     }
 }
 
-/// Systematic resampling: child k has the parent in whose share (k + u)/N falls.
-fn parents(weights: &[f64], total: f64, u: f64) -> Vec<usize> {
-    let n = weights.len();
-    let last = weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
-    let (mut parent, mut reached) = (0, weights[0]);
-    let child = |k: usize| {
-        let place = (k as f64 + u) / n as f64 * total;
-        while reached <= place && parent < last {
-            parent += 1;
-            reached += weights[parent];
-        }
-        parent
-    };
-    (0..n).map(child).collect()
+/// The place of the first child in its share.
+fn uniform(seed: u64, step: u32) -> f64 {
+    Stream::new(seed, stream::RESAMPLING).sequence(step, 0).uniform()
+}
+
+/// Weights of particles.
+struct Weights {
+    /// The greatest is 1.
+    values: Vec<f64>,
+    /// (Σ w)² / Σ w².
+    effective: f64,
+}
+
+impl Weights {
+    /// None where no weight is above 0. A particle that has left the real numbers weighs nothing.
+    fn of_logs(logs: impl Iterator<Item = f64>) -> Option<Self> {
+        let logs: Vec<f64> = logs.map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
+        let greatest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let values: Vec<f64> = logs.iter().map(|w| (w - greatest).exp()).collect();
+        let total: f64 = values.iter().sum();
+        let effective = total * total / values.iter().map(|w| w * w).sum::<f64>();
+        greatest.is_finite().then_some(Self { values, effective })
+    }
+
+    /// Systematic resampling: child k of n has the parent in whose share (k + u)/n falls.
+    fn parents(&self, n: usize, u: f64) -> Vec<usize> {
+        let weights = &self.values;
+        let total: f64 = weights.iter().sum();
+        let last = weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
+        let (mut parent, mut reached) = (0, weights[0]);
+        let child = |k: usize| {
+            let place = (k as f64 + u) / n as f64 * total;
+            while reached <= place && parent < last {
+                parent += 1;
+                reached += weights[parent];
+            }
+            parent
+        };
+        (0..n).map(child).collect()
+    }
 }
 
 fn distinct<T: Real>(values: &ArrayD<T>) -> usize {

@@ -7,6 +7,7 @@ use sda_kernels::Interpreter;
 use super::*;
 use crate::predictor::TimeNodes;
 use crate::stream;
+use crate::time_grid::TimeGrid;
 
 /// The exact estimate for data N(0, variance): ε = σ x / (μ² variance + σ²).
 struct Gaussian {

@@ -12,7 +12,7 @@ const SAMPLES: usize = 4096;
 fn twisted(below: f64) -> Twisted {
     let integrator = Integrator::StochasticDpm2m { eta: 1.0 };
     let sampler = Sampler { steps: 64, grid: TimeGrid::Squared, integrator, ..Sampler::default() };
-    Twisted { sampler, resampling: Resampling { gamma: 0.2, below } }
+    Twisted { sampler, resampling: Resampling { gamma: 0.2, below, particles: 1 } }
 }
 
 /// Two states of one number, correlated; the first is seen.
@@ -101,14 +101,43 @@ fn exact_guidance_keeps_the_weights_even() {
 
 #[test]
 fn systematic_draws_keep_shares() {
-    let weights = [0.0, 0.5, 0.25, 0.0, 0.25];
-    for u in [0.0, 0.3, 0.999] {
-        let drawn = parents(&weights, 1.0, u);
-        let count = |i| drawn.iter().filter(|&&p| p == i).count();
-        assert_eq!([count(0), count(3)], [0, 0]);
-        assert!((2..=3).contains(&count(1)) && (1..=2).contains(&count(2)), "{drawn:?}");
+    let weights = |values: &[f64]| Weights::of_logs(values.iter().map(|w| w.ln())).unwrap();
+    let some = weights(&[0.0, 0.5, 0.25, f64::NAN, 0.25]);
+    assert!((some.effective - 1.0 / 0.375).abs() < 1e-12, "{}", some.effective);
+    for (n, half, quarter) in [(5, 2..=3, 1..=2), (8, 4..=4, 2..=2), (2, 1..=1, 0..=1)] {
+        for u in [0.0, 0.3, 0.999] {
+            let drawn = some.parents(n, u);
+            let count = |i| drawn.iter().filter(|&&p| p == i).count();
+            assert_eq!((drawn.len(), count(0), count(3)), (n, 0, 0));
+            assert!(half.contains(&count(1)) && quarter.contains(&count(2)), "{drawn:?}");
+        }
     }
-    assert_eq!(parents(&[1.0; 4], 4.0, 0.5), [0, 1, 2, 3]);
+    assert_eq!(weights(&[1.0; 4]).parents(4, 0.5), [0, 1, 2, 3]);
+    assert!(Weights::of_logs([f64::NEG_INFINITY, f64::NAN].into_iter()).is_none());
+}
+
+/// Samples drawn from more particles have the law of the particles.
+#[test]
+fn samples_are_drawn_from_more_particles() {
+    let (mean, spread) = exact();
+    let mut twisted = twisted(0.5);
+    twisted.resampling.particles = 4;
+    let mut executor = Interpreter::<f64>::new();
+    let guidance = Guidance::Sda { gamma: 3.0, detach: false };
+    let run = twisted.compile(&mut executor, &posterior(guidance), &[SAMPLES / 4, 2, 1]).unwrap();
+    let Sampled::Finished(samples) = run.run(&mut executor, 3, |_| ControlFlow::Continue(())).unwrap() else {
+        panic!("nothing stops it")
+    };
+    assert_eq!(samples.values.shape(), [SAMPLES / 4, 2, 1]);
+    let weighing = samples.weighing.unwrap();
+    let greatest = weighing.effective_sample_size.iter().copied().fold(0.0, f64::max);
+    assert!(greatest > (SAMPLES / 2) as f64, "of {SAMPLES} particles {greatest} are effective");
+    let x = samples.values.into_shape_with_order((SAMPLES / 4, 2)).unwrap();
+    let got = x.mean_axis(Axis(0)).unwrap();
+    let centred = &x - &got;
+    let got_spread = centred.t().dot(&centred) / (SAMPLES / 4) as f64;
+    let off = (&got - &mean).iter().chain(&(&got_spread - &spread)).fold(0.0f64, |m, d| m.max(d.abs()));
+    assert!(off < 0.1, "{got} {got_spread}, {mean} {spread}");
 }
 
 #[test]
@@ -120,7 +149,8 @@ fn what_it_cannot_do_is_refused() {
     assert!(exponential.contains("`integrator` must be Ancestral or"), "{exponential}");
     let corrected = refused(with(Sampler { corrections: 1, ..base.sampler.clone() }));
     assert!(corrected.contains("`corrections` must be 0"), "{corrected}");
-    let share = refused(Twisted { resampling: Resampling { gamma: 0.2, below: 1.5 }, ..base.clone() });
+    let share =
+        refused(Twisted { resampling: Resampling { gamma: 0.2, below: 1.5, particles: 1 }, ..base.clone() });
     assert!(share.contains("`below`"), "{share}");
     let mut posterior = posterior(Guidance::Tmpd);
     posterior.each = Some(ArrayD::zeros(vec![3, 1, 1]));

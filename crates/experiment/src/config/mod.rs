@@ -277,6 +277,9 @@ pub struct SamplerConfig {
     /// How the predictor goes from one time to the next.
     #[serde(default)]
     pub integrator: Integrator,
+    /// A stochastic integrator draws no noise where σ(s) is below this.
+    #[serde(default)]
+    pub noise_floor: f64,
     /// Over what the corrector's δ is taken.
     #[serde(default)]
     pub langevin: LangevinStep,
@@ -288,19 +291,19 @@ pub struct SamplerConfig {
 impl SamplerConfig {
     /// The sampler with a number of corrections, for an observation with this noise.
     pub fn with(&self, schedule: Schedule, corrections: u32, noise_std: f64) -> Sampler {
-        let Self { steps, tau, grid, corrector_floor, gated, integrator, langevin, largest_delta } =
-            self.clone();
-        let corrector_floor = if gated { corrector_floor.max(noise_std) } else { corrector_floor };
+        let settings = self.clone();
+        let floor = settings.corrector_floor;
         Sampler {
             schedule,
-            steps,
+            steps: settings.steps,
             corrections,
-            tau,
-            grid,
-            corrector_floor,
-            integrator,
-            langevin,
-            largest_delta,
+            tau: settings.tau,
+            grid: settings.grid,
+            corrector_floor: if settings.gated { floor.max(noise_std) } else { floor },
+            integrator: settings.integrator,
+            noise_floor: settings.noise_floor,
+            langevin: settings.langevin,
+            largest_delta: settings.largest_delta,
         }
     }
 }

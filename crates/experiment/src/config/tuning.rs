@@ -99,6 +99,7 @@ fn candidates() -> Vec<Candidate> {
             corrector_floor: 0.0,
             gated: true,
             integrator: Integrator::Exponential,
+            noise_floor: 0.0,
             langevin: LangevinStep::Trajectory,
             largest_delta: None,
         },

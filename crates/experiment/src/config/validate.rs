@@ -163,6 +163,9 @@ impl Experiment {
         }
         p.count("assimilation.samples", a.samples);
         p.count("assimilation.length", a.length);
+        if let Some(twisted) = a.twisted {
+            p.count("assimilation.twisted.particles", twisted.particles.saturating_mul(a.samples));
+        }
         let n = self.reference.particles;
         p.count("reference.particles", n);
         p.that(

@@ -26,10 +26,11 @@ pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 7] = [
+const LATER: [&str; 8] = [
     "times: Uniform,",
     "weight: Noise,",
     "integrator: Exponential,",
+    "noise_floor: 0.0,",
     "langevin: Trajectory,",
     "largest_delta: None,",
     "bootstrap: None,",
@@ -209,6 +210,7 @@ mod tests {
             ("assimilation.place=Windowed", [false, false, false, false, true]),
             ("assimilation.sampler.integrator=Heun", [false, false, false, false, true]),
             ("assimilation.twisted=(gamma: 0.1)", [false, false, false, false, true]),
+            ("assimilation.sampler.noise_floor=0.1", [false, false, false, false, true]),
             ("assimilation.sampler.gated=true", [false, false, false, false, true]),
             ("denoiser=Preconditioned(data_std: 1.0)", [false, true, false, false, true]),
             ("training.times=LogNormal(mean: -1.0, std: 1.0)", [false, true, false, false, true]),

@@ -62,6 +62,7 @@ fn candidate(guidance: Guidance) -> Candidate {
         corrector_floor: 0.0,
         gated: false,
         integrator: Integrator::Exponential,
+        noise_floor: 0.0,
         langevin: LangevinStep::Trajectory,
         largest_delta: None,
     };

@@ -48,10 +48,11 @@ fn weighing(part: &Part<'_>, name: &str) -> String {
     let [least, last, distinct] =
         ["least_effective_sample_size", "last_effective_sample_size", "distinct_samples"].map(of);
     let (Some(least), Some(last), Some(distinct)) = (least, last, distinct) else { return String::new() };
+    let a = &part.run.loaded.experiment.assimilation;
+    let particles = a.samples * a.twisted.map_or(1, |twisted| twisted.particles);
     format!(
-        " Twisted: of {} weighed samples {least:.0} effective at the worst step, {last:.0} at the last; {distinct:.0} \
-         distinct (means over trajectories).",
-        part.run.loaded.experiment.assimilation.samples
+        " Twisted: of {particles} weighed particles {least:.0} effective at the worst step, {last:.0} at the last; \
+         {distinct:.0} distinct samples (means over trajectories)."
     )
 }
 

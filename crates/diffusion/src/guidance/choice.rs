@@ -1,0 +1,152 @@
+//! Which guidance, and where it is formed.
+
+use serde::{Deserialize, Serialize};
+
+use super::dps::DpsNorm;
+use crate::error::{DiffusionError, check};
+
+/// How the likelihood of noisy trajectories is approximated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Guidance {
+    /// A Gaussian whose variance grows with the diffusion's noise.
+    Sda {
+        /// γ.
+        #[serde(default = "default_gamma")]
+        gamma: f64,
+        /// Whether the gradient takes the network's estimate as a constant.
+        #[serde(default)]
+        detach: bool,
+    },
+    /// The same with a γ for each observed variable, the last axis of the observation.
+    SdaPerVariable {
+        /// γ of each.
+        gamma: Vec<f64>,
+    },
+    /// The same with a γ for each mode of the observations' course over the observed states; composed only.
+    SdaSpectral {
+        /// γ of each cosine mode, from the mean on: as many as there are observed states.
+        gamma: Vec<f64>,
+    },
+    /// A step of a length of its own along the gradient of the misfit.
+    Dps {
+        /// ζ.
+        #[serde(default = "default_zeta")]
+        zeta: f64,
+        /// Over what the misfit's norm is taken.
+        #[serde(default)]
+        norm: DpsNorm,
+    },
+    /// The denoised covariance of standard normal data.
+    Pigdm {
+        /// Conjugate-gradient iterations on A Aᵀ; they cost no network evaluation.
+        #[serde(default = "one")]
+        iterations: usize,
+    },
+    /// The diagonal of the denoised covariance by Tweedie's second formula.
+    Tmpd,
+    /// The denoised covariance by Tweedie's second formula.
+    Mmps {
+        /// Conjugate-gradient iterations, each a vector–Jacobian product of the network.
+        #[serde(default = "two")]
+        iterations: usize,
+    },
+    /// The denoised covariance of Gaussian data whose covariance is estimated beforehand.
+    Jfps {
+        /// What form the data's covariance is given.
+        covariance: CovarianceForm,
+        /// Conjugate-gradient iterations; they cost no network evaluation.
+        #[serde(default = "eight")]
+        iterations: usize,
+    },
+}
+
+/// What of the data's covariance is estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum CovarianceForm {
+    /// The variances.
+    Diagonal,
+    /// Covariances of two states, a function of the lag between them.
+    Stationary,
+    /// The leading modes, and the mean variance of the others.
+    LowRank {
+        /// Modes kept.
+        modes: usize,
+    },
+}
+
+/// Where a likelihood is formed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// In windows where the prior is made of windows and the operator acts on single states, else composed.
+    #[default]
+    Auto,
+    /// On the trajectory put together, differentiated through all of the prior: the published way.
+    Composed,
+    /// Inside each window with the observations that fall in it, before they are put together.
+    Windowed,
+}
+
+fn default_gamma() -> f64 {
+    1e-2
+}
+
+fn default_zeta() -> f64 {
+    1.0
+}
+
+fn one() -> usize {
+    1
+}
+
+fn two() -> usize {
+    2
+}
+
+fn eight() -> usize {
+    8
+}
+
+impl Guidance {
+    /// Errors: a parameter out of its range.
+    pub fn check(&self) -> Result<(), DiffusionError> {
+        let accept = |x: f64| x >= 0.0 && x.is_finite();
+        let expected = "finite and not negative";
+        let count = |what, n: usize| check(what, "iterations", "at least 1", n, |n| n > 0);
+        match self {
+            Self::Sda { gamma, .. } => check("SDA guidance", "gamma", expected, *gamma, accept),
+            Self::SdaPerVariable { gamma } | Self::SdaSpectral { gamma } => {
+                gamma.iter().try_for_each(|&gamma| check("SDA guidance", "gamma", expected, gamma, accept))
+            }
+            Self::Dps { zeta, .. } => check("DPS guidance", "zeta", expected, *zeta, accept),
+            Self::Pigdm { iterations } => count("ΠGDM guidance", *iterations),
+            Self::Tmpd => Ok(()),
+            Self::Mmps { iterations } => count("MMPS guidance", *iterations),
+            Self::Jfps { iterations, covariance } => {
+                count("JFPS guidance", *iterations)?;
+                let modes = if let CovarianceForm::LowRank { modes } = covariance { *modes } else { 1 };
+                check("JFPS guidance", "modes", "at least 1", modes, |n| n > 0)
+            }
+        }
+    }
+
+    /// Vector–Jacobian products of the network in one estimate.
+    pub fn products(&self) -> usize {
+        match self {
+            Self::Sda { detach: true, .. } | Self::Jfps { .. } => 0,
+            Self::Sda { .. }
+            | Self::SdaPerVariable { .. }
+            | Self::SdaSpectral { .. }
+            | Self::Dps { .. }
+            | Self::Pigdm { .. } => 1,
+            Self::Tmpd => 2,
+            Self::Mmps { iterations } => *iterations,
+        }
+    }
+
+    /// Whether the network's Jacobian meets all states, or those alone that are observed.
+    pub(super) fn needs_all_states(&self) -> bool {
+        matches!(self, Self::Mmps { .. } | Self::Tmpd)
+    }
+}
