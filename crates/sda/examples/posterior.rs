@@ -5,7 +5,9 @@
 use anyhow::Context;
 use sda::data::{ModelFile, Observations};
 use sda::device::Cpu;
-use sda::diffusion::{Denoiser, GlobalScore, Guidance, NoiseSource, Posterior, Sampled, Sampler, TimeGrid};
+use sda::diffusion::{
+    Denoiser, GlobalScore, Guidance, Integrator, NoiseSource, Posterior, Sampled, Sampler, TimeGrid,
+};
 use sda::graph::Executor;
 use sda::nn::{Network, Weights};
 use sda::observe::{Observation, Operator};
@@ -41,7 +43,10 @@ fn main() -> anyhow::Result<()> {
         steps: 128,
         grid: TimeGrid::Squared,
         corrections: 1,
+        tau: 0.1,
         corrector_floor: 0.02,
+        integrator: Integrator::Ancestral { eta: 1.0 },
+        noise_floor: 0.1,
         ..Sampler::default()
     };
     let planned =

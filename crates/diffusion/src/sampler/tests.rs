@@ -88,6 +88,38 @@ fn one_dimension_without_corrections_is_a_product_of_factors() {
     }
 }
 
+/// Below the floor a stochastic integrator is the one that it is with η = 0; above it, what it is without a floor.
+#[test]
+fn noise_stops_at_its_floor() {
+    let predictor = Gaussian { variance: 0.3 };
+    let pairs = [
+        (Integrator::Ancestral { eta: 1.0 }, Integrator::Exponential),
+        (Integrator::StochasticDpm2m { eta: 1.0 }, Integrator::Dpm2m),
+    ];
+    let run = |integrator, noise_floor| {
+        sample(&Sampler { integrator, noise_floor, ..sampler(12, 0) }, &predictor, 5).values
+    };
+    for (noisy, plain) in pairs {
+        let quiet = run(noisy, 2.0);
+        let expected = run(plain, 0.0);
+        let apart = (&quiet - &expected).iter().fold(0.0f64, |m, d| m.max(d.abs()));
+        assert!(apart < 1e-13, "{noisy:?}: {apart:e} from {plain:?}");
+        assert_eq!(run(noisy, 0.0), run(noisy, 1e-9), "{noisy:?}");
+        let between = run(noisy, 0.5);
+        assert!(between != quiet && between != run(noisy, 0.0), "{noisy:?}");
+        // A step draws noise where σ(s) is at the floor or above.
+        let sampler = Sampler { integrator: noisy, noise_floor: 0.5, ..sampler(12, 0) };
+        let times = sampler.times().unwrap();
+        for (i, pair) in times.windows(2).enumerate() {
+            let before = i.checked_sub(1).map(|i| times[i]);
+            let (scalars, count) = sampler.step_scalars(before, pair[0], pair[1]);
+            let kick = scalars[count - 1];
+            let draws = kick > 0.0;
+            assert_eq!(draws, sampler.schedule.sigma(pair[1]) >= 0.5, "{noisy:?}, step {i}: {kick}");
+        }
+    }
+}
+
 /// The interpreter draws by the plain formula.
 #[test]
 fn drawn_noise_is_a_function_of_seed_correction_and_sample() {

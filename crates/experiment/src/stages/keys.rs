@@ -209,7 +209,6 @@ mod tests {
             ("assimilation.sampler.tau=0.5", [false, false, false, false, true]),
             ("assimilation.place=Windowed", [false, false, false, false, true]),
             ("assimilation.sampler.integrator=Heun", [false, false, false, false, true]),
-            ("assimilation.twisted=(gamma: 0.1)", [false, false, false, false, true]),
             ("assimilation.sampler.noise_floor=0.1", [false, false, false, false, true]),
             ("assimilation.sampler.gated=true", [false, false, false, false, true]),
             ("denoiser=Preconditioned(data_std: 1.0)", [false, true, false, false, true]),
@@ -237,6 +236,23 @@ mod tests {
             assert_eq!(found, expected, "{setting}: data, model, observation, reference, samples");
         }
         assert_eq!(keys(&[]), written, "the same experiment has the same keys");
+    }
+
+    #[test]
+    fn weights_of_a_twisted_sampler_change_the_key_of_samples_alone() {
+        let base =
+            ["assimilation.corrections=[0]", "assimilation.sampler.integrator=StochasticDpm2m(eta: 1.0)"];
+        let of = |more: &[&str]| keys(&[&base[..], more].concat());
+        let plain = of(&[]);
+        let mut last = plain.clone();
+        for setting in
+            ["(gamma: 0.1)", "(gamma: 0.2)", "(gamma: 0.2, below: 0.4)", "(gamma: 0.2, particles: 2)"]
+        {
+            let twisted = of(&[&format!("assimilation.twisted={setting}")]);
+            assert_eq!(twisted[..4], plain[..4], "{setting}");
+            assert!(twisted[4] != plain[4] && twisted[4] != last[4], "{setting}");
+            last = twisted;
+        }
     }
 
     #[test]
