@@ -30,17 +30,16 @@ const HISTORIES: [&str; 2] = [PREVIOUS, PREVIOUS_FREE];
 /// guidance is.
 ///
 ///   x(s) ~ q(· | x(t)): one guided step that draws noise,  p: the same step without guidance
-///   w ← w · p(x(s) | x(t))/q(x(s) | x(t)) · p̃(y | x(s))/p̃(y | x(t)),  p̃ = N(y | A(x̂), (σ_y² + v) I)
+///   w ← w · p(x(s) | x(t))/q(x(s) | x(t)) · p̃(y | x(s))/p̃(y | x(t)),  p̃ = N(y | A(x̂), (σ_y² + γ σ²/μ²) I)
 ///
-/// with v = γσ²/(μ² + γσ²), γσ²/μ² until it nears the variance of normalised data. Where the effective sample size
-/// falls below a part of the particles, they are drawn anew by their weights; the samples are drawn from the last
-/// ones. All are of one observation.
+/// Where the effective sample size falls below a part of the particles, they are drawn anew by their weights; the
+/// samples are drawn from the last ones. All are of one observation.
 ///
 /// What it converges to is the posterior of the unguided steps' prior: [`Integrator::StochasticDpm2m`] has the least
 /// error of its own.
 ///
 /// Good values: γ 3e-2 … 1, the share 0.5; particles by the hundred, and by the thousand where the posterior has modes.
-/// Source: Wu, Trippe, Naesseth, Blei & Cunningham 2023, arXiv 2306.17775, algorithm 1; v is ours.
+/// Source: Wu, Trippe, Naesseth, Blei & Cunningham 2023, arXiv 2306.17775, algorithm 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Twisted {
     /// Schedule, steps, grid and integrator, which is stochastic; it has no corrections.

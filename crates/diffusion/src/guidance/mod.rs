@@ -165,10 +165,9 @@ impl<P: NoisePredictor> Posterior<P> {
         let predicted = self.observation.operator.emit(g, denoised);
         let [predicted, observed] = self.of_seen(g, predicted, observed);
         let residual = residual(g, observed, predicted);
-        let [data, noise] = [time.mu, time.sigma].map(|level| g.square(level));
-        let noise = g.scale(noise, gamma);
-        let total = g.add(data, noise);
-        let spread = g.div(noise, total);
+        let ratio = g.div(time.sigma, time.mu);
+        let squared = g.square(ratio);
+        let spread = g.scale(squared, gamma);
         let variance = g.offset(spread, self.observation.noise_std.powi(2));
         let misfit = g.square(residual);
         let misfit = g.sum(misfit, &[1]);
