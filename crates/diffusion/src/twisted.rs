@@ -191,7 +191,7 @@ impl TwistedRun {
             let mut inputs: Vec<&[E::Real]> = vec![&time.features, &time.mu, &time.sigma];
             inputs.extend(scalars[..count].iter().map(<[_; 1]>::as_slice));
             executor.run(self.step, RunKey { seed, step }, &inputs)?;
-            let weights = self.weigh(executor, step)?;
+            let weights = weigh(executor, step)?;
             if weights.effective < self.twisted.resampling.below * n as f64 {
                 self.draw(executor, &weights.parents(n, uniform(seed, step)))?;
             }
@@ -202,23 +202,11 @@ impl TwistedRun {
         }
         let time = TimeInputs::<E::Real>::new(&sampler.schedule, 0.0);
         executor.run(self.end, RunKey { seed, step: 0 }, &[&time.features, &time.mu, &time.sigma])?;
-        let parents =
-            self.weigh(executor, sampler.steps)?.parents(self.samples, uniform(seed, sampler.steps));
+        let parents = weigh(executor, sampler.steps)?.parents(self.samples, uniform(seed, sampler.steps));
         let values = executor.read(SAMPLE)?.select(Axis(0), &parents);
         let effective_sample_size = executor.read(EFFECTIVE)?.iter().map(|n| n.to_f64()).collect();
         let weighing = Weighing { effective_sample_size, distinct: distinct(&values) };
         Ok(Sampled::Finished(Samples { values, diverged: Vec::new(), weighing: Some(weighing) }))
-    }
-
-    /// The weights, whose effective sample size it notes.
-    fn weigh<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
-        let logs = executor.read(LOG_WEIGHT)?;
-        let weights =
-            Weights::of_logs(logs.iter().map(|w| w.to_f64())).ok_or(DiffusionError::Weights { step })?;
-        let mut sizes = executor.read(EFFECTIVE)?;
-        sizes[[step as usize]] = E::Real::from_f64(weights.effective);
-        executor.write(EFFECTIVE, sizes.view())?;
-        Ok(weights)
     }
 
     fn draw<E: Executor>(&self, executor: &mut E, parents: &[usize]) -> Result<(), DiffusionError> {
@@ -230,6 +218,17 @@ impl TwistedRun {
         let even = ArrayD::from_elem(vec![self.shape[0], 1], E::Real::ZERO);
         Ok(executor.write(LOG_WEIGHT, even.view())?)
     }
+}
+
+/// The weights, whose effective sample size it notes.
+fn weigh<E: Executor>(executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
+    let logs = executor.read(LOG_WEIGHT)?;
+    let weights =
+        Weights::of_logs(logs.iter().map(|w| w.to_f64())).ok_or(DiffusionError::Weights { step })?;
+    let mut sizes = executor.read(EFFECTIVE)?;
+    sizes[[step as usize]] = E::Real::from_f64(weights.effective);
+    executor.write(EFFECTIVE, sizes.view())?;
+    Ok(weights)
 }
 
 /// The place of the first child in its share.

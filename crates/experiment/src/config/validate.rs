@@ -261,6 +261,10 @@ impl Experiment {
                     p.result("score.network", score.check(&[1, window, d]));
                     if let ScoreConfig::Global { .. } = self.score {
                         p.result("score.network", score.check(&[1, length, d]));
+                        for (i, r) in self.rollouts.iter().enumerate() {
+                            let Ok(width) = r.rollout.width(length) else { continue };
+                            p.result(&format!("rollouts.{i}.rollout"), score.check(&[1, width, d]));
+                        }
                     }
                 }
                 for (i, o) in self.observations.iter().enumerate() {

@@ -29,6 +29,28 @@ fn settings_that_cannot_be() {
     check("dataset=\"lorenz64\"", &["lorenz64.ron", "recipe"]);
 }
 
+/// A rollout whose windows the network can't take is told before anything is made.
+#[test]
+fn rollouts_of_a_width_that_the_network_has_not() {
+    let sandbox = Sandbox::new();
+    let rollouts = |window: u32| {
+        format!(
+            "rollouts=[(name: \"f\", observation: \"lo\", rollout: Forecast(window: {window}, known: 1), \
+             conditioning: Guided(noise_std: 0.02))]"
+        )
+    };
+    let out = sandbox.out();
+    let check = |window, words: &[&str]| {
+        let setting = rollouts(window);
+        let mut command =
+            sandbox.command(&["lorenz", "--tier", "smoke", "--device", "cpu", "--set", &setting]);
+        fails(command.arg("--out").arg(&out), words);
+        assert!(sandbox.contents().is_empty(), "something was written");
+    };
+    check(33, &["lorenz.ron", "rollouts.0.rollout", "[33]", "divide by 5"]);
+    check(66, &["lorenz.ron", "rollouts.0.rollout", "66"]);
+}
+
 #[test]
 fn names_that_are_not_there() {
     let sandbox = Sandbox::new();
