@@ -67,6 +67,7 @@ pub struct Divergence {
     /// Predictor steps after which it was finite yet.
     pub step: u32,
 }
+
 impl Sampler {
     /// Plans the programs that sample trajectories of a shape [N, L, …], and gives the predictor its conditions.
     ///

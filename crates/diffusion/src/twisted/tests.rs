@@ -161,8 +161,10 @@ fn what_it_cannot_do_is_refused() {
 #[test]
 fn a_stopped_run_goes_on_with_the_same_bits() {
     let (n, guidance) = (64, Guidance::Sda { gamma: 0.2, detach: false });
-    for integrator in [Integrator::StochasticDpm2m { eta: 1.0 }, Integrator::Ancestral { eta: 1.0 }] {
-        let mut twisted = twisted(0.9);
+    let integrators = [Integrator::StochasticDpm2m { eta: 1.0 }, Integrator::Ancestral { eta: 1.0 }];
+    // Drawn anew at nearly every step, and never, so that the stop has weights to lose.
+    for (integrator, below) in integrators.into_iter().flat_map(|i| [(i, 0.9), (i, 0.0)]) {
+        let mut twisted = twisted(below);
         twisted.sampler = Sampler { steps: 12, integrator, ..twisted.sampler };
         let mut whole = Interpreter::<f64>::new();
         let run = twisted.compile(&mut whole, &posterior(guidance.clone()), &[n, 2, 1]).unwrap();
@@ -177,7 +179,7 @@ fn a_stopped_run_goes_on_with_the_same_bits() {
             second.write(name, first.read(name).unwrap().view()).unwrap();
         }
         let gone_on = run.resume(&mut second, 5, 7, |_| ControlFlow::Continue(())).unwrap();
-        assert_eq!(gone_on, never_stopped);
+        assert_eq!(gone_on, never_stopped, "{integrator:?}, below {below}");
         let Sampled::Finished(samples) = gone_on else { panic!("nothing stops it") };
         let sizes = samples.weighing.unwrap().effective_sample_size;
         assert!(sizes.len() == 13 && sizes.iter().all(|&size| size >= 1.0), "{sizes:?}");

@@ -228,7 +228,8 @@ pub struct Assimilation {
     pub place: Place,
     /// Steps, τ, time grid, corrector floor.
     pub sampler: SamplerConfig,
-    /// Samples weighed and drawn anew on the way, so that a guidance that is not exact does not bias them.
+    /// Samples weighed and drawn anew on the way, so that a guidance that is not exact does not bias them;
+    /// rollouts are not weighed.
     #[serde(default)]
     pub twisted: Option<Resampling>,
     /// Whether these are used, or a tuning's in place of corrections, guidance, place and sampler.

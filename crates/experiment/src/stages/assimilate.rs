@@ -200,43 +200,31 @@ pub(super) trait Resumable {
     ) -> Result<Sampled<f32>, DiffusionError>;
 }
 
-impl Resumable for SamplerRun {
-    fn state_names(&self) -> Vec<&'static str> {
-        self.state_names()
-    }
+/// Both samplers have these methods by these names.
+macro_rules! resumable {
+    ($($run:ty),*) => {$(
+        impl Resumable for $run {
+            fn state_names(&self) -> Vec<&'static str> {
+                self.state_names()
+            }
 
-    fn go(
-        &self,
-        executor: &mut Device,
-        seed: u64,
-        from: Option<u32>,
-        on_step: &mut dyn FnMut(u32) -> ControlFlow<()>,
-    ) -> Result<Sampled<f32>, DiffusionError> {
-        match from {
-            Some(step) => self.resume(executor, seed, step, on_step),
-            None => self.run(executor, seed, on_step),
+            fn go(
+                &self,
+                executor: &mut Device,
+                seed: u64,
+                from: Option<u32>,
+                on_step: &mut dyn FnMut(u32) -> ControlFlow<()>,
+            ) -> Result<Sampled<f32>, DiffusionError> {
+                match from {
+                    Some(step) => self.resume(executor, seed, step, on_step),
+                    None => self.run(executor, seed, on_step),
+                }
+            }
         }
-    }
+    )*};
 }
 
-impl Resumable for TwistedRun {
-    fn state_names(&self) -> Vec<&'static str> {
-        self.state_names()
-    }
-
-    fn go(
-        &self,
-        executor: &mut Device,
-        seed: u64,
-        from: Option<u32>,
-        on_step: &mut dyn FnMut(u32) -> ControlFlow<()>,
-    ) -> Result<Sampled<f32>, DiffusionError> {
-        match from {
-            Some(step) => self.resume(executor, seed, step, on_step),
-            None => self.run(executor, seed, on_step),
-        }
-    }
-}
+resumable!(SamplerRun, TwistedRun);
 
 /// Samples from where an earlier run of this key stopped, or from the start; writes down now and then where it is.
 ///
