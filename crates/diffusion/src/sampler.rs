@@ -14,15 +14,16 @@ use crate::error::{DiffusionError, check};
 use crate::predictor::NoisePredictor;
 use crate::schedule::Schedule;
 use crate::twisted::Weighing;
+pub(crate) use programs::{LookBack, declare_scalar, declare_time, langevin, left_by_correction};
 use programs::{corrector_program, predictor_program, start_program};
-pub(crate) use programs::{declare_scalar, declare_time};
 pub use settings::{Integrator, LangevinStep, Sampler};
 
 /// The state that holds the samples x(t), [N, L, …].
 pub const SAMPLE: &str = "sample";
 /// The state that counts, for each sample, the predictor steps after which it was finite, [N, 1].
 pub const FINITE_STEPS: &str = "sample.finite_steps";
-/// The state that holds the denoised mean of the step before, [N, L, …], where the integrator looks back.
+/// The state that holds the denoised mean of the step before, [N, L, …], where the integrator looks back; after a
+/// correction, less the denoised mean at the sample before its corrections.
 pub const PREVIOUS: &str = "sample.previous";
 /// Steps between two looks at whether any sample is left.
 const LOOK_EVERY: u32 = 16;
@@ -41,7 +42,7 @@ pub enum NoiseSource {
 pub enum Sampled<T> {
     /// At t = 0.
     Finished(Samples<T>),
-    /// The callback stopped it before this step; the states [`SAMPLE`] and [`FINITE_STEPS`] and this number resume it.
+    /// The callback stopped it before this step; the run's `state_names` and this number resume it.
     Interrupted {
         /// The next step.
         step: u32,
@@ -240,7 +241,8 @@ impl SamplerRun {
         self.sampler.corrections_at(self.times[step as usize + 1])
     }
 
-    /// One predictor step, counted from 0.
+    /// One predictor step, counted from 0. Where there are [`SamplerRun::corrections`] after it, all of them follow, from
+    /// 0: the next step of an integrator that looks back relies on what the first leaves.
     pub fn predict<E: Executor>(&self, executor: &mut E, seed: u64, step: u32) -> Result<(), DiffusionError> {
         self.predict_with(executor, seed, step, None)
     }
@@ -308,8 +310,15 @@ impl SamplerRun {
     ) -> Result<(), DiffusionError> {
         let tau = [E::Real::from_f64(tau)];
         let time = TimeInputs::<E::Real>::new(&self.sampler.schedule, self.times[step as usize + 1]);
-        let inputs: [&[E::Real]; 5] = [&time.features, &time.mu, &time.sigma, &tau, noise.unwrap_or(&[])];
-        let inputs = &inputs[..4 + usize::from(noise.is_some())];
+        let is_first = [E::Real::from_f64(f64::from(correction == 0))];
+        let mut inputs: [&[E::Real]; 6] = [&time.features, &time.mu, &time.sigma, &tau, &[], &[]];
+        let first = self.sampler.integrator.looks_back().then_some(&is_first[..]);
+        let mut used = 4;
+        for input in first.into_iter().chain(noise) {
+            inputs[used] = input;
+            used += 1;
+        }
+        let inputs = &inputs[..used];
         let key = RunKey { seed, step: step * self.sampler.corrections + correction };
         let program = self.correct.expect("a sampler with corrections");
         Ok(executor.run(program, key, inputs)?)

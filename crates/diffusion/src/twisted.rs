@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, ArrayViewD, Axis};
 use sda_core::{Real, Stream};
 use sda_graph::{Declaration, Executor, Graph, Handle, Law, NodeId, Program, RunKey};
 use serde::{Deserialize, Serialize};
@@ -11,17 +11,21 @@ use crate::error::{DiffusionError, check};
 use crate::guidance::Posterior;
 use crate::predictor::{Estimate, Guided, NoisePredictor, TimeNodes, flat};
 use crate::sampler::{
-    Integrator, PREVIOUS, SAMPLE, Sampled, Sampler, Samples, TimeInputs, declare_scalar, declare_time,
+    Divergence, FINITE_STEPS, Integrator, LookBack, NoiseSource, PREVIOUS, SAMPLE, Sampled, Sampler,
+    SamplerRun, Samples, TimeInputs, declare_scalar, declare_time, langevin, left_by_correction,
 };
 use crate::stream;
 
 /// The state that holds each sample's log weight, [N, 1].
 pub const LOG_WEIGHT: &str = "sample.log_weight";
-/// The state that holds log p̃(y | x(t)) at the step before, [N, 1].
+/// The state that holds log p̃(y | x(t)) where it was weighed last, [N, 1].
 const POTENTIAL: &str = "sample.potential";
 /// The state that holds the effective sample size after each step, and after the last weighting, [steps + 1].
 const EFFECTIVE: &str = "sample.effective";
-/// The state that holds the unguided denoised mean of the step before, [N, L, …], where the integrator looks back.
+/// The state that holds how many of the samples were distinct where the weights ended, [1].
+const DISTINCT: &str = "sample.distinct";
+/// The state that holds the unguided denoised mean of the step before, [N, L, …], where the integrator looks back; after a
+/// correction as [`PREVIOUS`] has the guided one.
 const PREVIOUS_FREE: &str = "sample.previous.free";
 /// Where the integrator looks back to, guided and free.
 const HISTORIES: [&str; 2] = [PREVIOUS, PREVIOUS_FREE];
@@ -35,14 +39,20 @@ const HISTORIES: [&str; 2] = [PREVIOUS, PREVIOUS_FREE];
 /// Where the effective sample size falls below a part of the particles, they are drawn anew by their weights; the
 /// samples are drawn from the last ones. All are of one observation.
 ///
-/// What it converges to is the posterior of the unguided steps' prior: [`Integrator::StochasticDpm2m`] has the least
-/// error of its own.
+/// A correction moves a particle along the guidance's posterior at s, and leaves its weight as it was before; children
+/// of one parent are drawn after it. Where σ(s) is below [`Resampling::floor`], particles are drawn once more, and go on
+/// as the sampler alone would have them.
 ///
-/// Good values: γ 3e-2 … 1, the share 0.5; particles by the hundred, and by the thousand where the posterior has modes.
+/// What it converges to without a floor, corrections and a cut is the posterior of the unguided steps' prior:
+/// [`Integrator::StochasticDpm2m`] has the least error of its own. With them it converges to what the guidance samples,
+/// less the courses that the weights leave out while there is noise enough to change them.
+///
+/// Good values: γ 3e-2 … 1, the share 0.5, 0.75 with a cut; particles by the hundred, and by the thousand where the
+/// posterior has modes; a floor of twice the sampler's `noise_floor`, so that particles drawn from one parent part again.
 /// Source: Wu, Trippe, Naesseth, Blei & Cunningham 2023, arXiv 2306.17775, algorithm 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Twisted {
-    /// Schedule, steps, grid and integrator, which is stochastic; it has no corrections.
+    /// Schedule, steps, grid, corrections, and an integrator that is stochastic where there are weights.
     pub sampler: Sampler,
     /// When samples are drawn anew, and by what potential.
     pub resampling: Resampling,
@@ -57,9 +67,20 @@ pub struct Resampling {
     /// Particles are drawn anew where their effective sample size is below this part of their number.
     #[serde(default = "half")]
     pub below: f64,
-    /// Particles for each sample that is drawn in the end.
+    /// Particles for each sample that is drawn in the end; with a floor, steps below it are made of all of them.
     #[serde(default = "one")]
     pub particles: usize,
+    /// No weights where σ(s) is below this; 0 weighs to the end.
+    #[serde(default)]
+    pub floor: f64,
+    /// Weights above this many times their median count as that much where particles are drawn. With 1 particles weigh
+    /// less as they fit worse than the median, and above it none is preferred: weights that are far off leave half of
+    /// the particles at least, so that `below` has to be above 0.5, and guidance decides what weights then do not.
+    ///
+    /// Source: Ionides 2008, doi 10.1198/106186008X320456 (truncated importance sampling; there the bound is by the mean
+    /// and grows as √N, so that its bias goes).
+    #[serde(default)]
+    pub cut: Option<f64>,
 }
 
 fn half() -> f64 {
@@ -79,22 +100,29 @@ pub struct TwistedRun {
     shape: Vec<usize>,
     /// N, drawn in the end.
     samples: usize,
+    /// Steps with weights.
+    weighed: u32,
     start: Handle,
     step: Handle,
+    /// The first correction after a weighed step.
+    correct: Option<Handle>,
     end: Handle,
+    /// Further corrections, and steps without weights.
+    plain: Option<SamplerRun>,
 }
 
 /// How evenly a twisted sampler's samples were weighed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weighing {
-    /// Effective sample size of the particles after each step, and after the last weighting.
+    /// Effective sample size of the particles after each weighed step and, where no correction has weighed them since,
+    /// after the last weighting; of cut weights.
     pub effective_sample_size: Vec<f64>,
-    /// How many of the N samples are distinct.
+    /// How many of the N samples were distinct where the weights ended.
     pub distinct: usize,
 }
 
 impl Twisted {
-    /// Errors: a setting out of range; a sampler that draws no noise, or has corrections.
+    /// Errors: a setting out of range; a sampler that draws no noise where there are weights.
     pub fn check(&self) -> Result<(), DiffusionError> {
         self.sampler.check()?;
         let what = "the twisted sampler";
@@ -103,11 +131,12 @@ impl Twisted {
             Integrator::Exponential | Integrator::Heun | Integrator::Dpm2m => 0.0,
         };
         check(what, "integrator", "Ancestral or StochasticDpm2m, with η above 0", eta, |eta| eta > 0.0)?;
-        let floor = self.sampler.noise_floor;
-        check(what, "noise_floor", "0: its steps are weighed by their noise", floor, |x| x == 0.0)?;
-        check(what, "corrections", "0", self.sampler.corrections, |c| c == 0)?;
-        let Resampling { gamma, below, particles } = self.resampling;
+        let Resampling { gamma, below, particles, floor, cut } = self.resampling;
+        check(what, "floor", "at least 0 and below 1", floor, |x| (0.0..1.0).contains(&x))?;
+        let most = "at most the `floor` of the weights: a step is weighed by its noise";
+        check(what, "noise_floor", most, self.sampler.noise_floor, |x| x <= floor)?;
         check(what, "gamma", "finite and not negative", gamma, |g| g >= 0.0 && g.is_finite())?;
+        check(what, "cut", "at least 1", cut.unwrap_or(1.0), |cut| cut >= 1.0)?;
         check(what, "below", "in 0 … 1", below, |r| (0.0..=1.0).contains(&r))?;
         check(what, "particles", "1 … 1048576", particles, |n| (1..=1 << 20).contains(&n))
     }
@@ -132,13 +161,25 @@ impl Twisted {
                         .into(),
             });
         }
+        let times = self.sampler.times()?;
+        let has_weights = |s: &f64| self.sampler.schedule.sigma(*s) >= self.resampling.floor;
+        let weighed = times[1..].iter().take_while(|s| has_weights(s)).count() as u32;
+        let has_corrections = self.sampler.corrections > 0;
+        let is_plain = has_corrections || weighed < self.sampler.steps;
         let run = TwistedRun {
             twisted: self.clone(),
-            times: self.sampler.times()?,
+            times,
             shape: shape.to_vec(),
             samples,
+            weighed,
+            plain: is_plain
+                .then(|| self.sampler.compile(executor, posterior, shape, NoiseSource::Drawn))
+                .transpose()?,
             start: executor.compile(&self.start_program(shape))?,
             step: executor.compile(&self.step_program(posterior, shape))?,
+            correct: has_corrections
+                .then(|| executor.compile(&self.correct_program(posterior, shape)))
+                .transpose()?,
             end: executor.compile(&end_program(posterior, shape, self.resampling.gamma))?,
         };
         for (name, values) in posterior.conditions(shape) {
@@ -166,8 +207,24 @@ impl TwistedRun {
 
     /// States that a stopped run is resumed from, beside the step's number.
     pub fn state_names(&self) -> Vec<&'static str> {
+        let of_the_end: &[&str] =
+            if self.has_steps_without_weights() { &[FINITE_STEPS, DISTINCT] } else { &[] };
+        [&self.names_of_a_particle()[..], &[LOG_WEIGHT, EFFECTIVE], of_the_end].concat()
+    }
+
+    /// States that go with a particle where it is drawn.
+    fn names_of_a_particle(&self) -> Vec<&'static str> {
         let histories = if self.twisted.sampler.integrator.looks_back() { &HISTORIES[..] } else { &[] };
-        [&[SAMPLE, LOG_WEIGHT, POTENTIAL, EFFECTIVE], histories].concat()
+        [&[SAMPLE, POTENTIAL], histories].concat()
+    }
+
+    fn has_steps_without_weights(&self) -> bool {
+        self.weighed < self.twisted.sampler.steps
+    }
+
+    /// Corrections after a step.
+    fn corrections(&self, step: u32) -> u32 {
+        self.plain.as_ref().map_or(0, |plain| plain.corrections(step))
     }
 
     /// Goes on from the states [`TwistedRun::state_names`], at step `from`, with the bits of a run never stopped.
@@ -180,55 +237,153 @@ impl TwistedRun {
         from: u32,
         mut on_step: impl FnMut(u32) -> ControlFlow<()>,
     ) -> Result<Sampled<E::Real>, DiffusionError> {
-        let sampler = &self.twisted.sampler;
         let n = self.shape[0];
-        for step in from..sampler.steps {
-            let (t, s) = (self.times[step as usize], self.times[step as usize + 1]);
-            let before = step.checked_sub(1).map(|i| self.times[i as usize]);
-            let time = TimeInputs::<E::Real>::new(&sampler.schedule, t);
-            let (scalars, count) = sampler.step_scalars(before, t, s);
-            let scalars = scalars.map(|x| [E::Real::from_f64(x)]);
-            let mut inputs: Vec<&[E::Real]> = vec![&time.features, &time.mu, &time.sigma];
-            inputs.extend(scalars[..count].iter().map(<[_; 1]>::as_slice));
-            executor.run(self.step, RunKey { seed, step }, &inputs)?;
-            let weights = weigh(executor, step)?;
+        for step in from..self.weighed {
+            self.step(executor, seed, step)?;
+            self.correct(executor, seed, step)?;
+            let weights = self.weigh(executor, step)?;
             if weights.effective < self.twisted.resampling.below * n as f64 {
                 self.draw(executor, &weights.parents(n, uniform(seed, step)))?;
             }
             let done = step + 1;
-            if on_step(done).is_break() && done < sampler.steps {
+            if on_step(done).is_break() && done < self.twisted.sampler.steps {
                 return Ok(Sampled::Interrupted { step: done });
             }
         }
-        let time = TimeInputs::<E::Real>::new(&sampler.schedule, 0.0);
-        executor.run(self.end, RunKey { seed, step: 0 }, &[&time.features, &time.mu, &time.sigma])?;
-        let parents = weigh(executor, sampler.steps)?.parents(self.samples, uniform(seed, sampler.steps));
-        let values = executor.read(SAMPLE)?.select(Axis(0), &parents);
-        let effective_sample_size = executor.read(EFFECTIVE)?.iter().map(|n| n.to_f64()).collect();
-        let weighing = Weighing { effective_sample_size, distinct: distinct(&values) };
-        Ok(Sampled::Finished(Samples { values, diverged: Vec::new(), weighing: Some(weighing) }))
+        match &self.plain {
+            Some(plain) if self.has_steps_without_weights() => {
+                if from <= self.weighed {
+                    self.leave_weights(executor, seed)?;
+                }
+                Ok(match plain.resume(executor, seed, from.max(self.weighed), on_step)? {
+                    Sampled::Finished(samples) => Sampled::Finished(self.thinned(executor, samples)?),
+                    interrupted @ Sampled::Interrupted { .. } => interrupted,
+                })
+            }
+            _ => {
+                let weights = self.finish_weights(executor)?;
+                let parents = weights.parents(self.samples, uniform(seed, self.weighed));
+                let values = executor.read(SAMPLE)?.select(Axis(0), &parents);
+                let distinct = distinct(&values);
+                let weighing = Some(self.weighing(executor, distinct)?);
+                // A particle weighs nothing where it was no number, but a last correction comes after its weighing.
+                let is_finite = |x: ArrayViewD<'_, E::Real>| x.iter().all(|x| x.is_finite());
+                let lost = values.outer_iter().map(is_finite).enumerate().filter(|(_, finite)| !finite);
+                let step = self.weighed - 1;
+                let diverged = lost.map(|(sample, _)| Divergence { sample, step }).collect();
+                Ok(Sampled::Finished(Samples { values, diverged, weighing }))
+            }
+        }
+    }
+
+    fn step<E: Executor>(&self, executor: &mut E, seed: u64, step: u32) -> Result<(), DiffusionError> {
+        let sampler = &self.twisted.sampler;
+        let (t, s) = (self.times[step as usize], self.times[step as usize + 1]);
+        let before = step.checked_sub(1);
+        let time = TimeInputs::<E::Real>::new(&sampler.schedule, t);
+        let (scalars, count) = sampler.step_scalars(before.map(|i| self.times[i as usize]), t, s);
+        let scalars = scalars.map(|x| [E::Real::from_f64(x)]);
+        // Where the sample was corrected since, the correction has weighed it.
+        let is_new = before.is_none_or(|before| self.corrections(before) == 0);
+        let is_new = [E::Real::from_f64(f64::from(is_new))];
+        let mut inputs: Vec<&[E::Real]> = vec![&time.features, &time.mu, &time.sigma];
+        inputs.extend(scalars[..count].iter().map(<[_; 1]>::as_slice));
+        inputs.push(&is_new);
+        Ok(executor.run(self.step, RunKey { seed, step }, &inputs)?)
+    }
+
+    fn correct<E: Executor>(&self, executor: &mut E, seed: u64, step: u32) -> Result<(), DiffusionError> {
+        let (Some(first), Some(plain)) = (self.correct, &self.plain) else { return Ok(()) };
+        let sampler = &self.twisted.sampler;
+        for correction in 0..plain.corrections(step) {
+            if correction > 0 {
+                plain.correct(executor, seed, step, correction, None)?;
+                continue;
+            }
+            let time = TimeInputs::<E::Real>::new(&sampler.schedule, self.times[step as usize + 1]);
+            let tau = [E::Real::from_f64(sampler.tau)];
+            let key = RunKey { seed, step: step * sampler.corrections };
+            executor.run(first, key, &[&time.features, &time.mu, &time.sigma, &tau])?;
+        }
+        Ok(())
+    }
+
+    fn weights<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
+        let logs = executor.read(LOG_WEIGHT)?;
+        let logs = logs.iter().map(|w| w.to_f64());
+        Weights::of_logs(logs, self.twisted.resampling.cut).ok_or(DiffusionError::Weights { step })
+    }
+
+    /// The weights, whose effective sample size it notes.
+    fn weigh<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
+        let weights = self.weights(executor, step)?;
+        let mut sizes = executor.read(EFFECTIVE)?;
+        sizes[[step as usize]] = E::Real::from_f64(weights.effective);
+        executor.write(EFFECTIVE, sizes.view())?;
+        Ok(weights)
+    }
+
+    /// Whether the samples of the last weighed step are not weighed yet.
+    fn has_last_weighting(&self) -> bool {
+        self.weighed.checked_sub(1).is_none_or(|last| self.corrections(last) == 0)
+    }
+
+    /// Weighs the samples of the last weighed step, where no correction has.
+    fn finish_weights<E: Executor>(&self, executor: &mut E) -> Result<Weights, DiffusionError> {
+        if !self.has_last_weighting() {
+            return self.weights(executor, self.weighed);
+        }
+        let t = self.times[self.weighed as usize];
+        let time = TimeInputs::<E::Real>::new(&self.twisted.sampler.schedule, t);
+        executor.run(self.end, RunKey { seed: 0, step: 0 }, &[&time.features, &time.mu, &time.sigma])?;
+        self.weigh(executor, self.weighed)
+    }
+
+    /// Draws particles of equal weight, which the sampler goes on with.
+    fn leave_weights<E: Executor>(&self, executor: &mut E, seed: u64) -> Result<(), DiffusionError> {
+        let n = self.shape[0];
+        let weights = self.finish_weights(executor)?;
+        self.draw(executor, &weights.parents(n, uniform(seed, self.weighed)))?;
+        let count = distinct(&executor.read(SAMPLE)?.select(Axis(0), &self.kept()));
+        let of = |x: f64, shape: &[usize]| ArrayD::from_elem(shape.to_vec(), E::Real::from_f64(x));
+        executor.write(DISTINCT, of(count as f64, &[1]).view())?;
+        Ok(executor.write(FINITE_STEPS, of(f64::from(self.weighed), &[n, 1]).view())?)
+    }
+
+    /// The particles that become samples where all weigh the same: neighbours may have had one parent.
+    fn kept(&self) -> Vec<usize> {
+        (0..self.samples).map(|i| i * self.twisted.resampling.particles).collect()
+    }
+
+    fn thinned<E: Executor>(
+        &self,
+        executor: &mut E,
+        particles: Samples<E::Real>,
+    ) -> Result<Samples<E::Real>, DiffusionError> {
+        let each = self.twisted.resampling.particles;
+        let diverged = particles.diverged.into_iter().filter(|d| d.sample.is_multiple_of(each));
+        let distinct = executor.read(DISTINCT)?[[0]].to_f64() as usize;
+        Ok(Samples {
+            values: particles.values.select(Axis(0), &self.kept()),
+            diverged: diverged.map(|d| Divergence { sample: d.sample / each, ..d }).collect(),
+            weighing: Some(self.weighing(executor, distinct)?),
+        })
+    }
+
+    fn weighing<E: Executor>(&self, executor: &mut E, distinct: usize) -> Result<Weighing, DiffusionError> {
+        let sizes = executor.read(EFFECTIVE)?;
+        let sizes = sizes.iter().take(self.weighed as usize + usize::from(self.has_last_weighting()));
+        Ok(Weighing { effective_sample_size: sizes.map(|n| n.to_f64()).collect(), distinct })
     }
 
     fn draw<E: Executor>(&self, executor: &mut E, parents: &[usize]) -> Result<(), DiffusionError> {
-        let of_a_sample = |name: &&str| ![LOG_WEIGHT, EFFECTIVE].contains(name);
-        for name in self.state_names().into_iter().filter(of_a_sample) {
+        for name in self.names_of_a_particle() {
             let drawn = executor.read(name)?.select(Axis(0), parents);
             executor.write(name, drawn.view())?;
         }
         let even = ArrayD::from_elem(vec![self.shape[0], 1], E::Real::ZERO);
         Ok(executor.write(LOG_WEIGHT, even.view())?)
     }
-}
-
-/// The weights, whose effective sample size it notes.
-fn weigh<E: Executor>(executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
-    let logs = executor.read(LOG_WEIGHT)?;
-    let weights =
-        Weights::of_logs(logs.iter().map(|w| w.to_f64())).ok_or(DiffusionError::Weights { step })?;
-    let mut sizes = executor.read(EFFECTIVE)?;
-    sizes[[step as usize]] = E::Real::from_f64(weights.effective);
-    executor.write(EFFECTIVE, sizes.view())?;
-    Ok(weights)
 }
 
 /// The place of the first child in its share.
@@ -246,8 +401,17 @@ struct Weights {
 
 impl Weights {
     /// None where no weight is above 0. A particle that has left the real numbers weighs nothing.
-    fn of_logs(logs: impl Iterator<Item = f64>) -> Option<Self> {
-        let logs: Vec<f64> = logs.map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
+    fn of_logs(logs: impl Iterator<Item = f64>, cut: Option<f64>) -> Option<Self> {
+        let mut logs: Vec<f64> = logs.map(|w| if w.is_nan() { f64::NEG_INFINITY } else { w }).collect();
+        if let Some(cut) = cut {
+            let mut sorted = logs.clone();
+            sorted.sort_by(f64::total_cmp);
+            let median = sorted[(sorted.len() - 1) / 2];
+            // Where half weigh nothing, nothing is cut.
+            if median.is_finite() {
+                logs.iter_mut().for_each(|w| *w = w.min(median + cut.ln()));
+            }
+        }
         let greatest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let values: Vec<f64> = logs.iter().map(|w| (w - greatest).exp()).collect();
         let total: f64 = values.iter().sum();
@@ -299,7 +463,17 @@ impl Twisted {
         let sizes = [self.sampler.steps as usize + 1];
         g.state(Declaration::shared(EFFECTIVE, &sizes));
         let unknown = g.broadcast(zero, &sizes);
-        let mut updates = vec![(SAMPLE, noise), (LOG_WEIGHT, even), (POTENTIAL, even), (EFFECTIVE, unknown)];
+        g.state(Declaration::rows(FINITE_STEPS, &[shape[0], 1]));
+        g.state(Declaration::shared(DISTINCT, &[1]));
+        let count = g.broadcast(zero, &[1]);
+        let mut updates = vec![
+            (SAMPLE, noise),
+            (LOG_WEIGHT, even),
+            (POTENTIAL, even),
+            (EFFECTIVE, unknown),
+            (FINITE_STEPS, even),
+            (DISTINCT, count),
+        ];
         if self.sampler.integrator.looks_back() {
             for name in HISTORIES {
                 g.state(Declaration::rows(name, shape));
@@ -309,7 +483,8 @@ impl Twisted {
         updates.into_iter().fold(Program::new(g), |program, (name, node)| program.update(name, node))
     }
 
-    /// A guided step, with its log weight; inputs: features, μ, σ of t, the numbers of `Sampler::step_scalars`.
+    /// A guided step, with its log weight; inputs: features, μ, σ of t, the numbers of `Sampler::step_scalars`, and
+    /// whether the potential of x is new, else 0.
     ///
     ///   x(s) = r x + g ã + ς z with a of ε or of x̂, ã guided;  Δ = g (ã − a):  log p/q = −z·Δ/ς − ½ ‖Δ‖²/ς²
     fn step_program<P: NoisePredictor>(&self, posterior: &Posterior<P>, shape: &[usize]) -> Program {
@@ -321,6 +496,7 @@ impl Twisted {
         let potential = posterior.emit_potential(&mut g, guided.prior.denoised, self.resampling.gamma, &time);
         let (ahead, histories) = self.ahead(&mut g, x, &guided, &time);
         let kick = declare_scalar(&mut g, "kick");
+        let is_new = declare_scalar(&mut g, "is new");
         let z = g.noise(shape, stream::ANCESTRAL, Law::Normal);
         let [x, z, bent, free] = [x, z, ahead[0], ahead[1]].map(|node| flat(&mut g, node));
         let (kept, added, shaken) = (g.mul(x, ratio), g.mul(bent, gain), g.mul(z, kick));
@@ -334,11 +510,36 @@ impl Twisted {
         let product = g.mul(shift, reach);
         let log_ratio = g.sum(product, &[1]);
         let change = g.sub(potential, before);
+        let change = g.mul(change, is_new);
         let change = g.sub(change, log_ratio);
         let weight = g.add(weight, change);
         let moved = g.reshape(moved, shape);
         let mut updates = vec![(SAMPLE, moved), (LOG_WEIGHT, weight), (POTENTIAL, potential)];
         updates.extend(histories);
+        updates.into_iter().fold(Program::new(g), |program, (name, node)| program.update(name, node))
+    }
+
+    /// A weighing, and after it the first correction; inputs: features, μ, σ of s, τ.
+    fn correct_program<P: NoisePredictor>(&self, posterior: &Posterior<P>, shape: &[usize]) -> Program {
+        let mut g = Graph::new();
+        let time = declare_time(&mut g, "");
+        let tau = declare_scalar(&mut g, "tau");
+        let z = g.noise(shape, stream::CORRECTION, Law::Normal);
+        let [x, weight, before] = declare(&mut g, shape);
+        let guided = posterior.emit_both(&mut g, x, &time);
+        let potential = posterior.emit_potential(&mut g, guided.prior.denoised, self.resampling.gamma, &time);
+        let change = g.sub(potential, before);
+        let weight = g.add(weight, change);
+        let moved = langevin(&mut g, &self.sampler, [x, guided.noise, z], &time, tau);
+        let mut updates = vec![(SAMPLE, moved), (LOG_WEIGHT, weight), (POTENTIAL, potential)];
+        if self.sampler.integrator.looks_back() {
+            let one = g.scalar(1.0);
+            for (name, noise) in HISTORIES.into_iter().zip([guided.noise, guided.prior.noise]) {
+                let before = g.state(Declaration::rows(name, shape));
+                let now = Estimate::of_noise(&mut g, x, noise, &time).denoised;
+                updates.push((name, left_by_correction(&mut g, before, now, one)));
+            }
+        }
         updates.into_iter().fold(Program::new(g), |program, (name, node)| program.update(name, node))
     }
 
@@ -354,20 +555,18 @@ impl Twisted {
         if !self.sampler.integrator.looks_back() {
             return (noises, Vec::new());
         }
-        let back = declare_scalar(g, "back");
+        let look = LookBack::declare(g);
         let shape = g.shape(x).to_vec();
         let now = noises.map(|noise| Estimate::of_noise(g, x, noise, time).denoised);
         let ahead = [0, 1].map(|i| {
             let before = g.state(Declaration::rows(HISTORIES[i], &shape));
-            let change = g.sub(now[i], before);
-            let change = g.mul(change, back);
-            g.add(now[i], change)
+            look.ahead(g, now[i], before)
         });
         (ahead, HISTORIES.into_iter().zip(now).collect())
     }
 }
 
-/// The last weighting, by the likelihood of the samples themselves: x̂ = x/μ at t = 0.
+/// The last weighting: at t = 0 by the likelihood of the samples themselves, x̂ = x/μ.
 fn end_program<P: NoisePredictor>(posterior: &Posterior<P>, shape: &[usize], gamma: f64) -> Program {
     let mut g = Graph::new();
     let time: TimeNodes = declare_time(&mut g, "");

@@ -1,6 +1,6 @@
 //! The sampler as affine maps, read off the programs that sample.
 
-use ndarray::{Array1, Array2, ArrayD, s};
+use ndarray::{Array1, Array2, ArrayD, Axis, s};
 use sda_core::Real;
 use sda_diffusion::{
     LangevinStep, NoisePredictor, NoiseSource, PREVIOUS, Posterior, SAMPLE, Sampler, SamplerRun,
@@ -91,8 +91,8 @@ impl<'a, E: Executor> AffineSampler<'a, E> {
                 self.run.correct_by(self.executor, 0, step, 0, 1.0, Some(&noise))?;
                 let (map, kick) = self.read()?;
                 let sigma = self.sampler.schedule.sigma(self.run.times()[step as usize + 1]);
-                for _ in 0..self.run.corrections(step) {
-                    moments.correct(self.chain, &map, kick, [self.sampler.tau, sigma]);
+                for correction in 0..self.run.corrections(step) {
+                    moments.correct(self.chain, &map, kick, [self.sampler.tau, sigma], correction == 0);
                 }
             }
             if !moments.covariance.iter().chain(&moments.gain).all(|x| x.is_finite()) {
@@ -172,8 +172,9 @@ impl Moments {
         self.covariance.diag_mut().slice_mut(s![..samples]).mapv_inplace(|c| c + kick * kick);
     }
 
-    /// A Langevin step, given the one with δ = 1: z ← z − δ (z − (F z + H y + c)) + √δ k ξ.
-    fn correct(&mut self, chain: &Chain, unit: &Map, kick: f64, [tau, sigma]: [f64; 2]) {
+    /// A Langevin step, given the one with δ = 1: z ← z − δ (z − (F z + H y + c)) + √δ k ξ for the samples. What the
+    /// integrator looks back to is as the map has it after the first step, and stays as it is in the others.
+    fn correct(&mut self, chain: &Chain, unit: &Map, kick: f64, [tau, sigma]: [f64; 2], is_first: bool) {
         let m = chain.numbers();
         let centre = chain.operator.dot(&chain.mean);
         let eye = Array2::<f64>::eye(unit.linear.nrows());
@@ -188,10 +189,12 @@ impl Moments {
             + of_z.dot(&self.covariance).dot(&of_z.t()).diag().sum();
         let mean_square = (spread + of_mean.dot(&of_mean)) / m as f64;
         let delta = tau * sigma * sigma / mean_square;
+        let share = Array1::from_shape_fn(eye.nrows(), |i| if i < m { delta } else { f64::from(is_first) });
+        let rows = share.view().insert_axis(Axis(1));
         let map = Map {
-            linear: &eye - &(&drift * delta),
-            of_y: &unit.of_y * delta,
-            constant: &unit.constant * delta,
+            linear: &eye - &(&drift * &rows),
+            of_y: &unit.of_y * &rows,
+            constant: &unit.constant * &share,
         };
         self.push(&map, kick * delta.sqrt(), m);
     }

@@ -133,13 +133,20 @@ fn moments_are_those_of_samples() {
 #[test]
 fn a_corrector_with_each_samples_own_step_has_the_moments_of_the_mean_step() {
     let chain = Chain::rotation(Seen::lo()).unwrap();
-    let setting =
-        setting(Guidance::Sda { gamma: 0.03, detach: false }, squared(24, 1, Integrator::Exponential));
-    let exact =
-        AffineSampler::new(&mut cpu(), &chain, &setting).unwrap().moments().unwrap().errors(&chain).unwrap();
-    let drawn = sampled(&mut cpu(), &chain, &setting, 2048, 3).unwrap();
-    assert!((drawn.residual / exact.residual - 1.0).abs() < 0.03, "{drawn:?} {exact:?}");
-    assert!((drawn.spread.powi(2) - exact.spread.powi(2)).abs() < 0.1, "{drawn:?} {exact:?}");
+    let samplers = [
+        squared(24, 1, Integrator::Exponential),
+        squared(24, 2, Integrator::Dpm2m),
+        squared(24, 1, Integrator::StochasticDpm2m { eta: 0.7 }),
+    ];
+    for sampler in samplers {
+        let setting = setting(Guidance::Sda { gamma: 0.03, detach: false }, sampler);
+        let mut executor = cpu();
+        let exact = AffineSampler::new(&mut executor, &chain, &setting).unwrap().moments().unwrap();
+        let exact = exact.errors(&chain).unwrap();
+        let drawn = sampled(&mut cpu(), &chain, &setting, 2048, 3).unwrap();
+        assert!((drawn.residual / exact.residual - 1.0).abs() < 0.03, "{drawn:?} {exact:?}");
+        assert!((drawn.spread.powi(2) - exact.spread.powi(2)).abs() < 0.1, "{drawn:?} {exact:?}");
+    }
 }
 
 /// An executor that lets less noise through: what a corrector without its √2 does.

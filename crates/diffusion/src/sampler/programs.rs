@@ -86,17 +86,13 @@ pub(super) fn predictor_program(
         }
         (_, Some(noise)) => step(&mut g, x, noise),
         (_, None) => {
-            let back = declare_scalar(&mut g, "back");
+            let look = LookBack::declare(&mut g);
             let before = g.state(Declaration::rows(PREVIOUS, shape));
             let noise = predictor.emit(&mut g, x, &time);
             let now = Estimate::of_noise(&mut g, x, noise, &time).denoised;
-            let change = g.sub(now, before);
-            let change = flat(&mut g, change);
-            let ahead = g.mul(change, back);
-            let denoised = flat(&mut g, now);
-            let denoised = g.add(denoised, ahead);
             previous = Some(now);
-            let moved = step(&mut g, x, denoised);
+            let ahead = look.ahead(&mut g, now, before);
+            let moved = step(&mut g, x, ahead);
             if integrator.is_stochastic() { kicked(&mut g, moved, shape, source) } else { moved }
         }
     };
@@ -109,6 +105,38 @@ pub(super) fn predictor_program(
     previous.into_iter().fold(program, |program, node| program.update(PREVIOUS, node))
 }
 
+/// What an integrator that looks back is told, declared after ratio and gain.
+pub(crate) struct LookBack {
+    /// c.
+    back: NodeId,
+    /// 1 where the sample is as the step before left it, 0 where it was corrected since.
+    is_path: NodeId,
+}
+
+impl LookBack {
+    pub(crate) fn declare(g: &mut Graph) -> Self {
+        Self { back: declare_scalar(g, "back"), is_path: declare_scalar(g, "is path") }
+    }
+
+    /// x̂ + c (x̂ − x̂_before), or x̂ + c (x̂' − x̂_before) with x̂' before the corrections, which have left x̂_before − x̂'.
+    ///
+    /// Shapes: `now` and `before` [N, L, …], result the same.
+    pub(crate) fn ahead(&self, g: &mut Graph, now: NodeId, before: NodeId) -> NodeId {
+        let on_path = g.mul(now, self.is_path);
+        let change = g.sub(on_path, before);
+        let change = g.mul(change, self.back);
+        g.add(now, change)
+    }
+}
+
+/// What a correction leaves for the next step to look back on: x̂_before − x̂ where it is the first, else what is there.
+///
+/// Shapes: `before` and `now` [N, L, …], result the same.
+pub(crate) fn left_by_correction(g: &mut Graph, before: NodeId, now: NodeId, is_first: NodeId) -> NodeId {
+    let taken = g.mul(now, is_first);
+    g.sub(before, taken)
+}
+
 /// x + ς z, with ς and, where it is given, z as further inputs.
 fn kicked(g: &mut Graph, moved: NodeId, shape: &[usize], source: NoiseSource) -> NodeId {
     let kick = declare_scalar(g, "kick");
@@ -117,7 +145,8 @@ fn kicked(g: &mut Graph, moved: NodeId, shape: &[usize], source: NoiseSource) ->
     g.add(moved, kicked)
 }
 
-/// x ← x − (δ ε + √(2δ) z) σ; inputs: features, μ, σ of s, τ, and z where it is given.
+/// x ← x − (δ ε + √(2δ) z) σ; inputs: features, μ, σ of s, τ, 1 in the first correction after a step and else 0 where the
+/// integrator looks back, and z where it is given.
 pub(super) fn corrector_program(
     sampler: &Sampler,
     predictor: &dyn NoisePredictor,
@@ -127,9 +156,31 @@ pub(super) fn corrector_program(
     let mut g = Graph::new();
     let time = declare_time(&mut g, "");
     let tau = declare_scalar(&mut g, "tau");
+    let is_first = sampler.integrator.looks_back().then(|| declare_scalar(&mut g, "is first"));
     let z = declare_noise(&mut g, shape, source, stream::CORRECTION);
     let x = g.state(Declaration::rows(SAMPLE, shape));
     let noise = predictor.emit(&mut g, x, &time);
+    let left = is_first.map(|is_first| {
+        let before = g.state(Declaration::rows(PREVIOUS, shape));
+        let now = Estimate::of_noise(&mut g, x, noise, &time).denoised;
+        left_by_correction(&mut g, before, now, is_first)
+    });
+    let moved = langevin(&mut g, sampler, [x, noise, z], &time, tau);
+    let program = Program::new(g).update(SAMPLE, moved);
+    left.into_iter().fold(program, |program, node| program.update(PREVIOUS, node))
+}
+
+/// x − (δ ε + √(2δ) z) σ.
+///
+/// Shapes: `x` and its noise ε [N, L, …], z as many numbers, result as x.
+pub(crate) fn langevin(
+    g: &mut Graph,
+    sampler: &Sampler,
+    [x, noise, z]: [NodeId; 3],
+    time: &TimeNodes,
+    tau: NodeId,
+) -> NodeId {
+    let shape = g.shape(x).to_vec();
     // One row for each δ: a sample, or a state of a sample.
     let rows = match sampler.langevin {
         LangevinStep::State => shape[0] * shape[1],
@@ -155,6 +206,5 @@ pub(super) fn corrector_program(
     let step = g.add(drift, kick);
     let step = g.mul(step, time.sigma);
     let moved = g.sub(x, step);
-    let moved = g.reshape(moved, shape);
-    Program::new(g).update(SAMPLE, moved)
+    g.reshape(moved, &shape)
 }

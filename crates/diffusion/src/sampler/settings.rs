@@ -98,7 +98,8 @@ pub enum Integrator {
     Heun,
     /// x ← (σ(s)/σ(t)) x + μ(s) (1 − e⁻ʰ) ((1 + c) x̂(x, t) − c x̂_before),  h = ln(μ(s) σ(t)/(μ(t) σ(s))), c = h/(2 h_before)
     ///
-    /// The first step has c = 0.
+    /// The first step has c = 0. Where x was corrected at t, x̂(x, t) + c (x̂(x', t) − x̂_before) with x' before its
+    /// corrections: their noise is no part of the path that is looked back on.
     ///
     /// Source: Lu, Zhou, Bao, Chen, Li & Zhu 2022, arXiv 2211.01095 (DPM-Solver++(2M)).
     Dpm2m,
@@ -120,7 +121,8 @@ impl Integrator {
         if self == Self::Heun { 2 } else { 1 }
     }
 
-    pub(crate) fn looks_back(self) -> bool {
+    /// Whether a step looks back to the one before.
+    pub fn looks_back(self) -> bool {
         matches!(self, Self::Dpm2m | Self::StochasticDpm2m { .. })
     }
 
@@ -191,30 +193,35 @@ impl Sampler {
         Ok(self.steps * self.integrator.evaluations() + corrections)
     }
 
-    /// What a step's program is told of the step from t to s, after one from `before` to t, and how many numbers that is.
-    pub(crate) fn step_scalars(&self, before: Option<f64>, t: f64, s: f64) -> ([f64; 4], usize) {
+    /// What a step's program is told of the step from t to s, after one from `before` to t, and how many numbers that is:
+    /// ratio and gain; the kick where it draws noise, before it `back` and `is path` ([`LookBack`](super::LookBack)) where
+    /// the integrator looks back.
+    pub(crate) fn step_scalars(&self, before: Option<f64>, t: f64, s: f64) -> ([f64; 5], usize) {
         let ([mu_t, mu_s], [sigma_t, sigma_s]) =
             ([t, s].map(|t| self.schedule.mu(t)), [t, s].map(|t| self.schedule.sigma(t)));
         let ratio = mu_s / mu_t;
         let noisy = |eta: f64| if sigma_s < self.noise_floor { 0.0 } else { eta };
         match self.integrator {
-            Integrator::Exponential | Integrator::Heun => ([ratio, sigma_s - ratio * sigma_t, 0.0, 0.0], 2),
+            Integrator::Exponential | Integrator::Heun => {
+                ([ratio, sigma_s - ratio * sigma_t, 0.0, 0.0, 0.0], 2)
+            }
             Integrator::Ancestral { eta } => {
                 let added = (sigma_t * sigma_t - (sigma_s / ratio).powi(2)).max(0.0);
                 let kick = (noisy(eta) * sigma_s / sigma_t).powi(2) * added;
-                ([ratio, (sigma_s * sigma_s - kick).sqrt() - ratio * sigma_t, kick.sqrt(), 0.0], 3)
+                ([ratio, (sigma_s * sigma_s - kick).sqrt() - ratio * sigma_t, kick.sqrt(), 0.0, 0.0], 3)
             }
             Integrator::Dpm2m | Integrator::StochasticDpm2m { .. } => {
                 let log_ratio = |t: f64| (self.schedule.mu(t) / self.schedule.sigma(t)).ln();
                 let step = log_ratio(s) - log_ratio(t);
                 let back = before.map_or(0.0, |b| 0.5 * step / (log_ratio(t) - log_ratio(b)));
+                let is_path = f64::from(before.is_none() || self.corrections_at(t) == 0);
                 let Integrator::StochasticDpm2m { eta } = self.integrator else {
-                    return ([sigma_s / sigma_t, mu_s * -(-step).exp_m1(), back, 0.0], 3);
+                    return ([sigma_s / sigma_t, mu_s * -(-step).exp_m1(), back, is_path, 0.0], 4);
                 };
                 let eta = noisy(eta);
                 let kept = sigma_s / sigma_t * (-eta * step).exp();
                 let kick = sigma_s * (-(-2.0 * eta * step).exp_m1()).sqrt();
-                ([kept, mu_s * -(-(1.0 + eta) * step).exp_m1(), back, kick], 4)
+                ([kept, mu_s * -(-(1.0 + eta) * step).exp_m1(), back, is_path, kick], 5)
             }
         }
     }

@@ -165,14 +165,18 @@ fn delta_is_one_number_per_sample() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn a_run_stopped_and_resumed_ends_in_the_same_bits(stop in 1u32..6, seed: u64) {
-        let (sampler, predictor) = (sampler(6, 2), Gaussian { variance: 0.3 });
+    fn a_run_stopped_and_resumed_ends_in_the_same_bits(stop in 1u32..6, seed: u64, looks_back: bool) {
+        let (mut sampler, predictor) = (sampler(6, 2), Gaussian { variance: 0.3 });
+        if looks_back {
+            sampler.integrator = Integrator::StochasticDpm2m { eta: 1.0 };
+        }
         let whole = sample(&sampler, &predictor, seed);
         let mut executor = Interpreter::<f64>::new();
         let run = sampler.compile(&mut executor, &predictor, &SHAPE, NoiseSource::Drawn).unwrap();
         let at_stop = |done| if done == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         prop_assert_eq!(run.run(&mut executor, seed, at_stop).unwrap(), Sampled::Interrupted { step: stop });
-        let stored = [SAMPLE, FINITE_STEPS].map(|name| (name, executor.read(name).unwrap()));
+        let stored: Vec<_> =
+            run.state_names().into_iter().map(|name| (name, executor.read(name).unwrap())).collect();
         // Another process.
         let mut executor = Interpreter::<f64>::new();
         let run = sampler.compile(&mut executor, &predictor, &SHAPE, NoiseSource::Drawn).unwrap();
@@ -267,9 +271,11 @@ fn all_that_grows_with_the_samples_is_one_region_of_rows() {
                 place,
                 ..crate::Posterior::new(&prior, observation.clone(), guidance.clone())
             };
+            let looking_back = Sampler { integrator: Integrator::Dpm2m, ..sampler(2, 1) };
             programs.extend([
                 predictor_program(Integrator::Dpm2m, &posterior, &shape, drawn),
                 corrector_program(&sampler(2, 1), &posterior, &shape, drawn),
+                corrector_program(&looking_back, &posterior, &shape, drawn),
             ]);
         }
     }

@@ -6,7 +6,7 @@ use crate::config::{
 };
 use crate::key::key;
 use ndarray::ArrayD;
-use sda_diffusion::{Denoiser, Place};
+use sda_diffusion::{Denoiser, Place, Sampler};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 8] = [
+const LATER: [&str; 10] = [
     "times: Uniform,",
     "weight: Noise,",
     "integrator: Exponential,",
@@ -35,6 +35,8 @@ const LATER: [&str; 8] = [
     "largest_delta: None,",
     "bootstrap: None,",
     "levels: Shared,",
+    "floor: 0.0,",
+    "cut: None,",
 ];
 
 /// Settings as text, without those of [`LATER`] that leave everything as it was: such results keep their keys.
@@ -84,14 +86,20 @@ pub(crate) fn samples(
     corrections: u32,
 ) -> String {
     let a = &e.assimilation;
-    let sampler = as_before(&a.sampler.with(e.schedule, corrections, o.noise_std));
-    let mut parts =
-        vec![model.to_owned(), observation.to_owned(), to_text(&e.score), to_text(&a.guidance), sampler];
+    let sampler = a.sampler.with(e.schedule, corrections, o.noise_std);
+    let mut parts = vec![model.to_owned(), observation.to_owned(), to_text(&e.score), to_text(&a.guidance)];
+    parts.push(as_before(&sampler));
+    parts.extend(looks_back_on_the_path(&sampler));
     parts.push(format!("{} {}", a.samples, e.seed));
     // Composed was the only place once.
     parts.extend((a.place != Place::Composed).then(|| to_text(&a.place)));
-    parts.extend(a.twisted.as_ref().map(to_text));
+    parts.extend(a.twisted.as_ref().map(as_before));
     key("assimilate", &rounded(&parts, e.precision))
+}
+
+/// What looks back past a correction has other bits since decision 0021.
+fn looks_back_on_the_path(sampler: &Sampler) -> Option<String> {
+    (sampler.corrections > 0 && sampler.integrator.looks_back()).then(|| "the path".to_owned())
 }
 
 /// The scores of one candidate for one observation; its name and place among the others do not matter.
@@ -103,11 +111,13 @@ pub(crate) fn tuning(
     o: &ObservationConfig,
     candidate: &Candidate,
 ) -> String {
-    let sampler = as_before(&candidate.sampler(e.schedule, o.noise_std));
+    let sampler = candidate.sampler(e.schedule, o.noise_std);
     let observed = format!("{} {}", to_text(&o.operator), o.noise_std);
     let drawn = format!("{} {} {} {}", e.assimilation.length, tuning.trajectories, tuning.samples, e.seed);
-    let how = [to_text(&e.score), to_text(&candidate.guidance), to_text(&candidate.place), sampler];
-    let parts = [&[model.to_owned(), data(recipe), observed, drawn][..], &how].concat();
+    let place = to_text(&candidate.place);
+    let how = [to_text(&e.score), to_text(&candidate.guidance), place, as_before(&sampler)];
+    let mut parts = [&[model.to_owned(), data(recipe), observed, drawn][..], &how].concat();
+    parts.extend(looks_back_on_the_path(&sampler));
     key("tune", &rounded(&parts, e.precision))
 }
 
@@ -121,15 +131,17 @@ pub(crate) fn rollout(
 ) -> String {
     let a = &e.assimilation;
     let guidance = r.guidance.as_ref().unwrap_or(&a.guidance);
-    let parts = [
+    let sampler = a.sampler.with(e.schedule, r.corrections, noise_std);
+    let mut parts = vec![
         model.to_owned(),
         observation.to_owned(),
         to_text(&e.score),
         to_text(r),
         to_text(guidance),
-        to_text(&a.sampler.with(e.schedule, r.corrections, noise_std)),
+        to_text(&sampler),
         format!("{} {} {}", a.samples, e.seed, to_text(&a.place)),
     ];
+    parts.extend(looks_back_on_the_path(&sampler));
     key("rollout", &rounded(&parts, e.precision))
 }
 
@@ -245,14 +257,37 @@ mod tests {
         let of = |more: &[&str]| keys(&[&base[..], more].concat());
         let plain = of(&[]);
         let mut last = plain.clone();
-        for setting in
-            ["(gamma: 0.1)", "(gamma: 0.2)", "(gamma: 0.2, below: 0.4)", "(gamma: 0.2, particles: 2)"]
-        {
+        let settings = [
+            "(gamma: 0.1)",
+            "(gamma: 0.2)",
+            "(gamma: 0.2, below: 0.4)",
+            "(gamma: 0.2, particles: 2)",
+            "(gamma: 0.2, floor: 0.1)",
+            "(gamma: 0.2, floor: 0.1, cut: 2.0)",
+        ];
+        // As it was before there were a floor and a cut.
+        let resampling =
+            resolved(&[&base[..], &["assimilation.twisted=(gamma: 0.1)"]].concat()).0.assimilation.twisted;
+        let before = "(\n    gamma: 0.1,\n    below: 0.5,\n    particles: 1,\n)";
+        assert_eq!(as_before(&resampling.unwrap()), before);
+        for setting in settings {
             let twisted = of(&[&format!("assimilation.twisted={setting}")]);
             assert_eq!(twisted[..4], plain[..4], "{setting}");
             assert!(twisted[4] != plain[4] && twisted[4] != last[4], "{setting}");
             last = twisted;
         }
+    }
+
+    #[test]
+    fn corrections_of_what_looks_back_have_keys_of_their_own() {
+        let of = |integrator: &str, corrections| {
+            let (e, recipe) = resolved(&[&format!("assimilation.sampler.integrator={integrator}")]);
+            let observation = observation(&recipe, &e, &e.observations[0], 0, 0);
+            samples(&model(&recipe, &e), &observation, &e, &e.observations[0], corrections)[..16].to_owned()
+        };
+        // As they were before decision 0021; what looks back past a correction is not what it was.
+        assert_eq!([of("Dpm2m", 0), of("Heun", 1)], ["1ff7db234e00faf5", "2ae9fe25bbe04e02"]);
+        assert_ne!(of("Dpm2m", 1), "7c8d3361cdae2c19");
     }
 
     #[test]

@@ -44,16 +44,19 @@ pub(crate) fn table(part: &Part<'_>, name: &str) -> Table {
 
 /// How evenly a twisted sampler's samples were weighed, over the trajectories; nothing without weights.
 fn weighing(part: &Part<'_>, name: &str) -> String {
-    let of = |metric| Some(part.scores.mean(name, Some(0), metric)?.0);
-    let [least, last, distinct] =
-        ["least_effective_sample_size", "last_effective_sample_size", "distinct_samples"].map(of);
-    let (Some(least), Some(last), Some(distinct)) = (least, last, distinct) else { return String::new() };
     let a = &part.run.loaded.experiment.assimilation;
     let particles = a.samples * a.twisted.map_or(1, |twisted| twisted.particles);
-    format!(
-        " Twisted: of {particles} weighed particles {least:.0} effective at the worst step, {last:.0} at the last; \
-         {distinct:.0} distinct samples (means over trajectories)."
-    )
+    let of = |&corrections: &u32| {
+        let mean = |metric| Some(part.scores.mean(name, Some(corrections), metric)?.0);
+        let least = mean("least_effective_sample_size")?;
+        let last = mean("last_effective_sample_size")?;
+        let distinct = mean("distinct_samples")?;
+        Some(format!(
+            " Twisted, C = {corrections}: of {particles} weighed particles {least:.0} effective at the worst step, \
+             {last:.0} at the last; {distinct:.0} distinct samples (means over trajectories)."
+        ))
+    };
+    part.corrections(name).iter().filter_map(of).collect()
 }
 
 /// What calibrated samples would score, intervals that end at samples included.
