@@ -256,7 +256,7 @@ fn corrections_and_a_floor_keep_the_posterior() {
         let corrector_floor = 0.05;
         let (steps, noise_floor) = (128, floor / 2.0);
         twisted.sampler = Sampler { steps, corrections, corrector_floor, noise_floor, ..twisted.sampler };
-        twisted.resampling = Resampling { floor, particles, ..twisted.resampling };
+        twisted.resampling = Resampling { particles, floor, ..twisted.resampling };
         let (got_mean, got_spread, weighing) = moments(guidance(), &twisted);
         let off =
             (&got_mean - &mean).iter().chain(&(&got_spread - &spread)).fold(0.0f64, |m, d| m.max(d.abs()));
