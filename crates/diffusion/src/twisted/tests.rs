@@ -1,10 +1,12 @@
 use ndarray::{Array1, Array2, array};
+use sda_graph::{Graph, NodeId};
 use sda_kernels::Interpreter;
 use sda_observe::{Observation, Operator};
 
 use super::*;
 use crate::gaussian::GaussianScore;
 use crate::guidance::{Guidance, Place};
+use crate::predictor::{TimeNodes, flat};
 use crate::sampler::LangevinStep;
 use crate::time_grid::TimeGrid;
 
@@ -163,6 +165,21 @@ fn samples_are_drawn_from_more_particles() {
     assert!(off < 0.1, "{got} {got_spread}, {mean} {spread}");
 }
 
+/// A last correction comes after its particle was weighed.
+#[test]
+fn a_sample_that_a_last_correction_throws_out_of_the_real_numbers_is_told() {
+    let mut twisted = twisted(0.5);
+    twisted.sampler = Sampler { steps: 1, corrections: 1, tau: 1e308, ..twisted.sampler };
+    let mut executor = Interpreter::<f64>::new();
+    let posterior = posterior(Guidance::Sda { gamma: 0.2, detach: false });
+    let run = twisted.compile(&mut executor, &posterior, &[8, 2, 1]).unwrap();
+    let Sampled::Finished(samples) = run.run(&mut executor, 3, |_| ControlFlow::Continue(())).unwrap() else {
+        panic!("nothing stops it")
+    };
+    let all: Vec<_> = (0..8).map(|sample| Divergence { sample, step: 0 }).collect();
+    assert_eq!(samples.diverged, all);
+}
+
 #[test]
 fn what_it_cannot_do_is_refused() {
     let refused = |twisted: Twisted| twisted.check().unwrap_err().to_string();
@@ -264,7 +281,9 @@ fn corrections_and_a_floor_keep_the_posterior() {
             off < 0.06,
             "{corrections} corrections, floor {floor}: {got_mean} {got_spread}, {mean} {spread}"
         );
-        assert!(weighing.distinct > SAMPLES / 4 && weighing.distinct <= SAMPLES, "{}", weighing.distinct);
+        // Of more particles, fewer samples have one parent.
+        let least = if particles > 1 { 4 } else { 3 } * SAMPLES / 5;
+        assert!((least..=SAMPLES).contains(&weighing.distinct), "{particles}: {}", weighing.distinct);
     }
 }
 
