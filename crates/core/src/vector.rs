@@ -68,21 +68,26 @@ impl Vectors {
     }
 }
 
-/// Defines `fn $name(vectors, …)` that runs the `#[inline(always)] fn $body(…)` compiled for the given [`Vectors`].
+/// Defines `fn $name(vectors, …)` that runs the `#[inline(always)] fn $body(…)` compiled for the given [`Vectors`];
+/// `fn $name[T: Bound](…)` is generic.
 #[macro_export]
 macro_rules! widest_vectors {
-    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) -> $out:ty = $body:expr) => {
+    (
+        $(#[$doc:meta])*
+        $visibility:vis fn $name:ident $([$($generic:ident: $bound:path),+])? ($($arg:ident: $type:ty),* $(,)?)
+            -> $out:ty = $body:expr
+    ) => {
         $(#[$doc])*
         #[allow(unsafe_code, clippy::allow_attributes)]
-        $visibility fn $name(vectors: $crate::Vectors, $($arg: $type),*) -> $out {
+        $visibility fn $name $(<$($generic: $bound),+>)? (vectors: $crate::Vectors, $($arg: $type),*) -> $out {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw")]
-                fn avx512($($arg: $type),*) -> $out {
+                fn avx512 $(<$($generic: $bound),+>)? ($($arg: $type),*) -> $out {
                     $body($($arg),*)
                 }
                 #[target_feature(enable = "avx2")]
-                fn avx2($($arg: $type),*) -> $out {
+                fn avx2 $(<$($generic: $bound),+>)? ($($arg: $type),*) -> $out {
                     $body($($arg),*)
                 }
                 if vectors.has_avx512() {

@@ -32,4 +32,19 @@ pub enum SystemError {
         /// Transitions before the first state kept.
         burn_in: u32,
     },
+    /// A flow left the real numbers.
+    #[error(
+        "simulate the system {system}: member {member} blew up at its transition {transition}, with {substeps} steps \
+         too; a smaller `dt`, a finer `grid` or more `viscosity` helps"
+    )]
+    BlowUp {
+        /// The system's name.
+        system: &'static str,
+        /// Global index of the member.
+        member: u32,
+        /// Counted from the first state drawn.
+        transition: usize,
+        /// Steps within the transition at the last attempt.
+        substeps: u32,
+    },
 }

@@ -12,6 +12,7 @@ mod damped_spring;
 mod density;
 mod ensemble;
 mod error;
+pub mod flow;
 mod initial;
 mod linear_gaussian;
 mod lorenz63;
