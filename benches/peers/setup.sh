@@ -3,6 +3,8 @@
 # A venv that already imports all three is left alone; `--fresh` builds it anew. Delete the folder to be rid of it.
 # Where there is an NVIDIA GPU a PyTorch without CUDA is replaced by one with it, for `bench gpu`.
 #
+#   setup.sh jax-cfd [--fresh]   creates .venv-jax-cfd with jax-cfd instead, for `--peer jax-cfd`
+#
 #   PYTHON       interpreter to build the venv with (default: python3, at least 3.10)
 #   TORCH_INDEX  another package index for torch alone, such as https://download.pytorch.org/whl/cpu, whose
 #                wheels leave out the GPU libraries (0.2 GB in place of about 3 GB; the CPU code is the same)
@@ -34,19 +36,39 @@ sees_gpu() {
     "$venv/bin/python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null
 }
 
-case "${1:-}" in
-    --fresh) rm -rf "$venv" ;;
-    "") ;;
-    *) fail "unknown argument '$1'; the only one is --fresh" ;;
-esac
-
-if ! works; then
+make_venv() {
     command -v "$python" >/dev/null || fail "no '$python': install Python 3.10 or later, or set PYTHON"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "'$python' is $("$python" -V 2>&1); 3.10 or later is needed (set PYTHON)"
     rm -rf "$venv"
     "$python" -m venv "$venv" ||
         fail "'$python -m venv' failed: on Debian and Ubuntu, apt-get install python3-venv"
+}
+
+peer=torch
+if [ "${1:-}" = jax-cfd ]; then
+    peer=jax-cfd
+    venv="$here/.venv-jax-cfd"
+    shift
+fi
+case "${1:-}" in
+    --fresh) rm -rf "$venv" ;;
+    "") ;;
+    *) fail "unknown argument '$1'; there are jax-cfd and --fresh" ;;
+esac
+
+if [ "$peer" = jax-cfd ]; then
+    # jax_cfd_peer.py mends what jax-cfd 0.2.1 expects of an older jax.
+    if ! { [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import jax, jax_cfd' 2>/dev/null; }; then
+        make_venv
+        "$venv/bin/python" -m pip install --disable-pip-version-check --quiet jax jax-cfd
+    fi
+    "$venv/bin/python" -c 'from importlib.metadata import version; print(*(f"{p} {version(p)}" for p in ("jax", "jax-cfd")), sep=", ")'
+    exit
+fi
+
+if ! works; then
+    make_venv
     index=()
     if [ -n "${TORCH_INDEX:-}" ]; then
         index=(--index-url "$TORCH_INDEX")

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 const USAGE: &str = "usage: sda-benches gpu --help
        sda-benches cpu [options]
   --peer torch       the same work in PyTorch too, in turns
+  --peer jax-cfd     the simulator's items alone, and the published data generator's solver, in turns
   --items a,b        these alone
   --rounds N         turns at most (9); at least 3, and no more once a side has taken 20 s
   --threads N        threads of both sides (2)
   --level L          instructions of ours: portable, avx2, avx512 … (the machine's best)
-  --save FOLDER      writes cpu.md and cpu.json there
+  --save FOLDER      writes cpu.md and cpu.json there, cpu-jax-cfd.md and .json beside jax-cfd
   --profile ITEM     prints each step of one item's program with its time on one thread, and nothing else
   --memory-of ITEM   prints the peak memory of one item of ours as JSON, and nothing else";
 

@@ -12,7 +12,7 @@ mod profile;
 mod report;
 mod roofline;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use arguments::Arguments;
 use items::{Item, items, named};
 use machine::Machine;
@@ -40,14 +40,15 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let chosen = match &arguments.items[..] {
-        [] => items(),
+        // PyTorch is the peer of the table as a whole; the others are asked for what they have.
+        [] => match arguments.peer.as_deref() {
+            None | Some("torch") => items(),
+            peer => items().into_iter().filter(|item| item.peer == peer).collect(),
+        },
         names => names.iter().map(|name| find(name)).collect::<anyhow::Result<_>>()?,
     };
-    let mut peer = match arguments.peer.as_deref() {
-        None => None,
-        Some("torch") => Some(Peer::start("torch_peer.py", &["--threads", &setting.threads.to_string()])?),
-        Some(other) => bail!("there is no peer «{other}»; there is torch"),
-    };
+    let start = |name: &String| Peer::named(name, setting.threads);
+    let mut peer = arguments.peer.as_ref().map(start).transpose()?;
     let machine = Machine::measure(setting)?;
     let mut lines = Vec::new();
     for item in &chosen {
@@ -56,7 +57,8 @@ fn main() -> anyhow::Result<()> {
         lines.push(line);
     }
     let machine = machine.best(&Machine::measure(setting)?);
-    let report = Report { setting, machine, peer: peer.map(|p| p.versions()), lines };
+    let peer = arguments.peer.clone().zip(peer.map(|p| p.versions()));
+    let report = Report { setting, machine, peer, lines };
     println!("{}", report.markdown());
     arguments.save.map_or(Ok(()), |folder| report.save(&folder))
 }
@@ -69,7 +71,7 @@ fn find(name: &str) -> anyhow::Result<Item> {
 }
 
 fn line(item: &Item, peer: Option<&mut Peer>, arguments: &Arguments) -> anyhow::Result<Line> {
-    let mut peer = peer.filter(|_| item.has_peer);
+    let mut peer = peer.filter(|_| item.peer == arguments.peer.as_deref());
     let setting = arguments.setting;
     let mut measured = None;
     item.with(setting, &mut |work| {

@@ -18,12 +18,26 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts `benches/peers/SCRIPT --serve` with further arguments in the virtual environment beside it.
+    /// The peer of `cargo xtask bench cpu` by its name there.
+    pub(crate) fn named(name: &str, threads: usize) -> anyhow::Result<Self> {
+        let threads = ["--threads", &threads.to_string()];
+        match name {
+            "torch" => Self::start("torch_peer.py", &threads),
+            "jax-cfd" => Self::start_in(".venv-jax-cfd", "setup.sh jax-cfd", "jax_cfd_peer.py", &threads),
+            other => bail!("there is no peer «{other}»; there are torch and jax-cfd"),
+        }
+    }
+
+    /// Starts `benches/peers/SCRIPT --serve` with further arguments in PyTorch's virtual environment.
     pub(crate) fn start(script: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::start_in(".venv", "setup.sh", script, arguments)
+    }
+
+    fn start_in(venv: &str, setup: &str, script: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-        let python = peers.join(".venv/bin/python");
+        let python = peers.join(venv).join("bin/python");
         if !python.exists() {
-            bail!("find {}: make it with benches/peers/setup.sh", python.display());
+            bail!("find {}: make it with benches/peers/{setup}", python.display());
         }
         let script = peers.join(script);
         let mut child = Command::new(&python)

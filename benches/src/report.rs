@@ -90,7 +90,8 @@ impl Line {
 pub(crate) struct Report {
     pub(crate) setting: Setting,
     pub(crate) machine: Machine,
-    pub(crate) peer: Option<Value>,
+    /// Its name and versions.
+    pub(crate) peer: Option<(String, Value)>,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -98,8 +99,8 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         let Setting { threads, level } = self.setting;
         let mut out = format!("# CPU, {threads} threads, {level:?} instructions\n\n");
-        if let Some(peer) = &self.peer {
-            let _ = writeln!(out, "Peer: {peer}\n");
+        if let Some((name, versions)) = &self.peer {
+            let _ = writeln!(out, "Peer: {name}, {versions}\n");
         }
         out += "Times are medians of at least 3 turns; peer / ours is the median of the ratios of neighbouring runs.\n";
         out += if MEASURED {
@@ -164,20 +165,24 @@ impl Report {
         out
     }
 
-    /// Writes cpu.md and cpu.json.
+    /// Writes cpu.md and cpu.json, cpu-PEER.md and .json beside another peer than PyTorch.
     pub(crate) fn save(&self, folder: &Path) -> anyhow::Result<()> {
         let json = json!({
             "threads": self.setting.threads,
             "level": format!("{:?}", self.setting.level),
-            "peer": self.peer,
+            "peer": self.peer.as_ref().map(|(_, versions)| versions),
             "machine": self.machine.json(),
             "items": self.lines.iter().map(Line::json).collect::<Vec<Value>>(),
         });
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-        for (name, text) in
-            [("cpu.md", self.markdown()), ("cpu.json", serde_json::to_string_pretty(&json)? + "\n")]
+        let stem = match &self.peer {
+            Some((name, _)) if name != "torch" => format!("cpu-{name}"),
+            _ => "cpu".to_owned(),
+        };
+        for (extension, text) in
+            [("md", self.markdown()), ("json", serde_json::to_string_pretty(&json)? + "\n")]
         {
-            let path = folder.join(name);
+            let path = folder.join(format!("{stem}.{extension}"));
             std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The work that is timed: one item for each line of the table.
 
+mod flow;
 pub(crate) mod kolmogorov;
 mod long;
 pub(crate) mod lorenz;
@@ -59,8 +60,8 @@ type Prepare = dyn Fn(Setting, Use<'_>) -> anyhow::Result<()>;
 pub(crate) struct Item {
     /// Name in the table.
     pub(crate) name: String,
-    /// Whether the peer has it.
-    pub(crate) has_peer: bool,
+    /// The peer that has it too, by its name on the command line.
+    pub(crate) peer: Option<&'static str>,
     prepare: Box<Prepare>,
 }
 
@@ -69,11 +70,15 @@ impl Item {
         name: impl Into<String>,
         prepare: impl Fn(Setting, Use<'_>) -> anyhow::Result<()> + 'static,
     ) -> Self {
-        Self { name: name.into(), has_peer: true, prepare: Box::new(prepare) }
+        Self { name: name.into(), peer: Some("torch"), prepare: Box::new(prepare) }
     }
 
     fn alone(self) -> Self {
-        Self { has_peer: false, ..self }
+        Self { peer: None, ..self }
+    }
+
+    fn beside(self, peer: &'static str) -> Self {
+        Self { peer: Some(peer), ..self }
     }
 
     /// Prepares the work, lends it and drops it.
@@ -85,7 +90,7 @@ impl Item {
 /// All items, in the table's order.
 pub(crate) fn items() -> Vec<Item> {
     let published = lorenz::items().into_iter().chain(kolmogorov::items()).chain(matmul::items());
-    published.chain(long::items()).collect()
+    published.chain(long::items()).chain(flow::items()).collect()
 }
 
 /// An item of the table, or one that is known by its name alone.
@@ -101,8 +106,10 @@ mod tests {
     fn names_are_those_of_the_peers_items() {
         let peers = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
         let read = |file: &str| std::fs::read_to_string(format!("{peers}/{file}")).unwrap();
-        let peers = read("torch_lorenz.py") + &read("torch_kolmogorov.py");
-        for name in items().into_iter().filter(|item| item.has_peer).map(|item| item.name) {
+        let torch = read("torch_lorenz.py") + &read("torch_kolmogorov.py");
+        let jax_cfd = read("jax_cfd_peer.py");
+        for (name, peer) in items().into_iter().filter_map(|item| Some((item.name, item.peer?))) {
+            let peers = if peer == "torch" { &torch } else { &jax_cfd };
             // Names with numbers are made from a list: what stands before the first of them is a literal.
             let stem = name.split(|c: char| c.is_ascii_digit()).next().unwrap();
             let stem =
