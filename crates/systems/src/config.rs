@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
+use crate::flow::{Flow, FlowStart, Forcing, Preset};
 use crate::{Ar1Rotation, DampedSpring, Lorenz63, Lorenz96, LotkaVolterra, System, SystemError};
+use crate::{Dynamics, FlowPrecision};
 
 /// A system and its parameters, as written in RON: `Lorenz63()`, `Lorenz96(n: 40, forcing: 8)`.
 ///
@@ -87,6 +89,60 @@ pub enum SystemConfig {
         #[serde(default = "default::period")]
         period: f64,
     },
+    /// Two-dimensional flow forced by sin(n y), after Kolmogorov; see [`Flow`].
+    Kolmogorov {
+        /// Which data.
+        #[serde(default)]
+        preset: Preset,
+        /// Points of a side that it is computed on.
+        #[serde(default = "default::grid")]
+        grid: usize,
+        /// Points of a side that it is seen on.
+        #[serde(default = "default::output")]
+        output: usize,
+        /// ν in place of the preset's.
+        #[serde(default)]
+        viscosity: Option<f64>,
+        /// μ.
+        #[serde(default = "default::drag")]
+        drag: f64,
+        /// The force.
+        #[serde(default = "default::forcing")]
+        forcing: Forcing,
+        /// Model time between states.
+        #[serde(default = "default::flow_dt")]
+        dt: f64,
+        /// The first state.
+        #[serde(default)]
+        start: FlowStart,
+        /// How it is computed.
+        #[serde(default)]
+        precision: FlowPrecision,
+    },
+    /// Two-dimensional flow that is left to itself: turbulence, or with `start: TaylorGreen(…)` the vortex; see [`Flow`].
+    DecayingFlow {
+        /// Points of a side that it is computed on.
+        #[serde(default = "default::grid")]
+        grid: usize,
+        /// Points of a side that it is seen on.
+        #[serde(default = "default::output")]
+        output: usize,
+        /// ν.
+        #[serde(default = "default::viscosity")]
+        viscosity: f64,
+        /// μ.
+        #[serde(default)]
+        drag: f64,
+        /// Model time between states.
+        #[serde(default = "default::flow_dt")]
+        dt: f64,
+        /// The first state.
+        #[serde(default)]
+        start: FlowStart,
+        /// How it is computed.
+        #[serde(default)]
+        precision: FlowPrecision,
+    },
 }
 
 impl SystemConfig {
@@ -105,7 +161,22 @@ impl SystemConfig {
         Self::Lorenz96 { dt: 0.05, substeps: 1, n: 40, forcing: 8.0, diffusion: 0.0 }
     }
 
-    /// One of each system and each preset, for tests and tables that run over all.
+    /// Kolmogorov flow of a preset.
+    pub fn kolmogorov(preset: Preset) -> Self {
+        Self::Kolmogorov {
+            preset,
+            grid: default::grid(),
+            output: default::output(),
+            viscosity: None,
+            drag: default::drag(),
+            forcing: default::forcing(),
+            dt: default::flow_dt(),
+            start: FlowStart::default(),
+            precision: FlowPrecision::default(),
+        }
+    }
+
+    /// One of each chain and each preset of one, for tests and tables that run over all.
     pub fn presets() -> Vec<Self> {
         vec![
             Self::lorenz63(),
@@ -133,9 +204,34 @@ impl SystemConfig {
         ]
     }
 
-    /// The system.
+    /// The chain or the flow.
     ///
     /// Errors: a parameter out of its range, named with its field.
+    pub fn dynamics(&self) -> Result<Dynamics, SystemError> {
+        match *self {
+            Self::Kolmogorov { preset, grid, output, viscosity, drag, forcing, dt, start, precision } => {
+                // The preset is in the name, which the data's header holds.
+                let name = match (viscosity, preset) {
+                    (Some(_), _) => "Kolmogorov",
+                    (None, Preset::Converged) => "Kolmogorov, converged",
+                    (None, Preset::Published) => "Kolmogorov, published",
+                };
+                let viscosity = viscosity.unwrap_or(preset.viscosity());
+                let flow = Flow::new(name, (grid, output), (viscosity, drag), forcing, dt, start)?;
+                Ok(Dynamics::Flow(flow, precision))
+            }
+            Self::DecayingFlow { grid, output, viscosity, drag, dt, start, precision } => {
+                let forcing = Forcing { wavenumber: 1, amplitude: 0.0 };
+                let flow = Flow::new("DecayingFlow", (grid, output), (viscosity, drag), forcing, dt, start)?;
+                Ok(Dynamics::Flow(flow, precision))
+            }
+            _ => self.build().map(Dynamics::Chain),
+        }
+    }
+
+    /// The chain.
+    ///
+    /// Errors: a parameter out of its range, named with its field; a flow.
     pub fn build(&self) -> Result<Box<dyn System>, SystemError> {
         Ok(match *self {
             Self::Lorenz63 { dt, substeps, sigma, rho, beta, diffusion } => {
@@ -149,6 +245,7 @@ impl SystemConfig {
             }
             Self::DampedSpring {} => Box::new(DampedSpring::new()),
             Self::Ar1Rotation { rho, period } => Box::new(Ar1Rotation::new(rho, period)?),
+            Self::Kolmogorov { .. } | Self::DecayingFlow { .. } => return Err(SystemError::NoChain),
         })
     }
 }
@@ -192,6 +289,8 @@ impl Check {
 
 /// Values of fields that a recipe leaves out.
 mod default {
+    use crate::flow::Forcing;
+
     pub(super) fn one() -> f64 {
         1.0
     }
@@ -234,6 +333,24 @@ mod default {
     pub(super) fn period() -> f64 {
         30.0
     }
+    pub(super) fn grid() -> usize {
+        128
+    }
+    pub(super) fn output() -> usize {
+        64
+    }
+    pub(super) fn viscosity() -> f64 {
+        1e-3
+    }
+    pub(super) fn drag() -> f64 {
+        0.1
+    }
+    pub(super) fn forcing() -> Forcing {
+        Forcing { wavenumber: 4, amplitude: 1.0 }
+    }
+    pub(super) fn flow_dt() -> f64 {
+        0.2
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +380,31 @@ mod tests {
     }
 
     #[test]
+    fn flows_are_written_and_built_by_preset() {
+        for (text, want) in [
+            ("Kolmogorov()", SystemConfig::kolmogorov(Preset::Converged)),
+            ("Kolmogorov(preset: Published)", SystemConfig::kolmogorov(Preset::Published)),
+        ] {
+            assert_eq!(ron::from_str::<SystemConfig>(text).unwrap(), want);
+            assert_eq!(ron::from_str::<SystemConfig>(&ron::to_string(&want).unwrap()).unwrap(), want);
+        }
+        let flow = |text: &str| match ron::from_str::<SystemConfig>(text).unwrap().dynamics().unwrap() {
+            Dynamics::Flow(flow, _) => flow,
+            Dynamics::Chain(system) => panic!("{} is no flow", system.name()),
+        };
+        let converged = flow("Kolmogorov()");
+        assert_eq!((converged.name(), converged.viscosity()), ("Kolmogorov, converged", 1e-3));
+        let published = flow("Kolmogorov(preset: Published)");
+        assert_eq!((published.name(), published.viscosity()), ("Kolmogorov, published", 1.9e-3));
+        let own = flow("Kolmogorov(viscosity: Some(5e-3))");
+        assert_eq!((own.name(), own.viscosity()), ("Kolmogorov", 5e-3));
+        let vortex = flow("DecayingFlow(start: TaylorGreen(wavenumber: 4))");
+        assert_eq!((vortex.forcing().amplitude, vortex.drag()), (0.0, 0.0));
+        let error = SystemConfig::kolmogorov(Preset::Converged).build().unwrap_err().to_string();
+        assert!(error.contains("Markov chain"), "{error}");
+    }
+
+    #[test]
     fn unknown_fields_and_systems_are_refused() {
         for text in ["Lorenz63(gamma: 1)", "Lorenz64()", "DampedSpring(dt: 1)"] {
             assert!(ron::from_str::<SystemConfig>(text).is_err(), "{text}");
@@ -281,8 +423,14 @@ mod tests {
             ("LotkaVolterra(delta: -1)", "delta"),
             ("Ar1Rotation(rho: 1)", "rho"),
             ("Ar1Rotation(period: 0)", "period"),
+            ("Kolmogorov(grid: 63)", "grid"),
+            ("Kolmogorov(output: 256)", "output"),
+            ("Kolmogorov(dt: -1)", "dt"),
+            ("Kolmogorov(viscosity: Some(-1))", "viscosity"),
+            ("Kolmogorov(forcing: (wavenumber: 64, amplitude: 1))", "forcing.wavenumber"),
+            ("DecayingFlow(start: TaylorGreen(wavenumber: 0))", "start.wavenumber"),
         ] {
-            let error = ron::from_str::<SystemConfig>(text).unwrap().build().unwrap_err();
+            let error = ron::from_str::<SystemConfig>(text).unwrap().dynamics().unwrap_err();
             assert!(
                 matches!(error, SystemError::Parameter { field: found, .. } if found == field),
                 "{text}: {error}"

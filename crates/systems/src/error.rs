@@ -47,4 +47,7 @@ pub enum SystemError {
         /// Steps within the transition at the last attempt.
         substeps: u32,
     },
+    /// A flow where a chain is needed.
+    #[error("take a flow for a Markov chain with Gaussian noise: a particle filter and densities need one")]
+    NoChain,
 }

@@ -1,7 +1,8 @@
-//! Dynamical systems: Lorenz-63, Lorenz-96, Lotka–Volterra, damped spring, rotating AR(1).
+//! Dynamical systems: Lorenz-63, Lorenz-96, Lotka–Volterra, damped spring, rotating AR(1), two-dimensional flow.
 //!
-//! A [`System`] is a Markov chain with additive Gaussian noise; [`SystemConfig`] names one in a recipe and
-//! [`Simulation`] draws trajectories of it, in parallel over members.
+//! A [`System`] is a Markov chain with additive Gaussian noise, of which [`Simulation`] draws trajectories; a
+//! [`flow::Flow`] is a velocity field, of which [`flow::FlowSimulation`] does, both in parallel over members.
+//! [`SystemConfig`] names either in a recipe, and [`Dynamics`] is what it builds.
 
 // `widest_vectors!` calls functions compiled for instruction sets found at run time: nothing else is unsafe.
 #![deny(unsafe_code)]
@@ -10,6 +11,7 @@ mod ar1_rotation;
 mod config;
 mod damped_spring;
 mod density;
+mod dynamics;
 mod ensemble;
 mod error;
 pub mod flow;
@@ -29,6 +31,7 @@ pub use ar1_rotation::Ar1Rotation;
 pub use config::SystemConfig;
 pub use damped_spring::DampedSpring;
 pub use density::{log_trajectory, log_transitions, transition_means};
+pub use dynamics::{Attempt, Dynamics, FlowPrecision};
 pub use ensemble::{Ensemble, LANES, Lanes};
 pub use error::SystemError;
 pub use initial::InitialLaw;

@@ -19,8 +19,8 @@ impl Normalisation {
 
     /// (x − offset) / scale, in place.
     ///
-    /// Shapes: `states` […, D].
-    /// Panics: the last axis is not D.
+    /// Shapes: `states` […, D], or […, n D] of states laid out flat.
+    /// Panics: the last axis is not a multiple of D.
     pub fn normalise<S: Dimension>(&self, states: &mut Array<f64, S>) {
         self.map(states, |x, offset, scale| (x - offset) / scale);
     }
@@ -34,15 +34,14 @@ impl Normalisation {
     fn map<S: Dimension>(&self, states: &mut Array<f64, S>, f: impl Fn(f64, f64, f64) -> f64) {
         let last = states.ndim().checked_sub(1).expect("states have at least one axis");
         let d = states.shape()[last];
-        assert_eq!(
-            d,
-            self.offset.len(),
+        assert!(
+            d.is_multiple_of(self.offset.len()),
             "states of shape {:?}, normalisation of {}",
             states.shape(),
             self.offset.len()
         );
         for mut state in states.lanes_mut(Axis(last)) {
-            for (x, (&offset, &scale)) in state.iter_mut().zip(self.offset.iter().zip(&self.scale)) {
+            for (x, (&offset, &scale)) in state.iter_mut().zip(self.offset.iter().zip(&self.scale).cycle()) {
                 *x = f(*x, offset, scale);
             }
         }

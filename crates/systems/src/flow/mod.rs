@@ -24,7 +24,7 @@ pub use diagnostics::Diagnostics;
 pub use initial::FlowStart;
 pub use modes::Modes;
 pub use output::Output;
-pub use parameters::{Flow, Forcing};
+pub use parameters::{Flow, Forcing, Preset};
 pub use simulation::FlowSimulation;
 pub use solver::{BlowUp, Solver};
 pub use state::SpectralState;

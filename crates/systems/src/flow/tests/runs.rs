@@ -83,7 +83,8 @@ fn members_are_a_function_of_their_index_on_any_number_of_threads() {
     let run = FlowSimulation { flow: &flow, burn_in: 2, steps: 3, stream: Stream::new(7, 1) };
     let with = |threads: usize, members: std::ops::Range<u32>| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| run.trajectories::<f32>(members)).into_iter().map(|t| t.unwrap()).collect::<Vec<_>>()
+        let members: Vec<u32> = members.collect();
+        pool.install(|| run.trajectories::<f32>(&members)).into_iter().map(|t| t.unwrap()).collect::<Vec<_>>()
     };
     let whole = with(1, 0..7);
     assert_eq!(whole, with(3, 0..7));
@@ -103,7 +104,7 @@ fn a_flow_that_blows_up_is_named_and_the_others_are_kept() {
     let start = FlowStart::Filtered { peak_wavenumber: 2.0, max_speed: 3.0 };
     let flow = Flow::new("violent", (16, 16), (0.0, 0.0), forcing, 1.0, start).unwrap();
     let run = FlowSimulation { flow: &flow, burn_in: 0, steps: 8, stream: Stream::new(7, 1) };
-    let error = run.trajectories::<f64>(4..5).remove(0).unwrap_err();
+    let error = run.trajectories::<f64>(&[4]).remove(0).unwrap_err();
     assert!(matches!(error, SystemError::BlowUp { member: 4, transition: 1..8, .. }), "{error}");
     let mut kept = 0;
     assert!(run.states::<f64>(&mut Solver::new(&flow), 4, |_, _| kept += 1).is_err() && kept > 0);
