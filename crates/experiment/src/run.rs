@@ -15,7 +15,7 @@ use sda_data::{TrajectoryStore, whole_file};
 use sda_device::{Device, DeviceChoice};
 use sda_graph::ExecutorError;
 use sda_kernels::gpu::Precision;
-use sda_systems::System;
+use sda_systems::{Dynamics, System};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +89,7 @@ pub struct Run {
     /// Which variant it is.
     pub(crate) variant: Option<String>,
     pub(crate) recipe: Recipe,
-    pub(crate) system: Box<dyn System>,
+    pub(crate) system: Dynamics,
     pub(crate) folder: PathBuf,
     pub(crate) data_folder: PathBuf,
     /// What files that the experiment names are sought from.
@@ -117,7 +117,7 @@ impl Run {
         recipe.split = data.split.unwrap_or(recipe.split);
         recipe.steps = data.steps.unwrap_or(recipe.steps);
         loaded.experiment.validate_with(&recipe, &path)?;
-        let system = recipe.system.build().map_err(ExperimentError::stage("build the system"))?;
+        let system = recipe.system.dynamics().map_err(ExperimentError::stage("build the system"))?;
         let tier = loaded.experiment.tier.as_deref().map(|t| format!("-{t}")).unwrap_or_default();
         let folder = options
             .out
@@ -228,7 +228,7 @@ impl Run {
             loaded: Loaded { experiment, variants: Vec::new(), ..self.loaded.clone() },
             variant: Some(name.to_owned()),
             recipe: self.recipe.clone(),
-            system: self.recipe.system.build().map_err(ExperimentError::stage("build the system"))?,
+            system: self.recipe.system.dynamics().map_err(ExperimentError::stage("build the system"))?,
             folder: self.folder.join(name),
             data_folder: self.data_folder.clone(),
             root: self.root.clone(),
@@ -239,6 +239,16 @@ impl Run {
             quiet: self.quiet,
             interrupted: Arc::clone(&self.interrupted),
         })
+    }
+
+    /// The system as a chain, which a particle filter and densities need; the experiment was checked for it.
+    pub(crate) fn chain(&self) -> Result<&dyn System, ExperimentError> {
+        self.system.chain().ok_or(sda_systems::SystemError::NoChain).map_err(ExperimentError::stage("reference"))
+    }
+
+    /// The shape of so many trajectories as a network sees them: [N, L, D], [N, L, x, y, C].
+    pub(crate) fn shape(&self, samples: usize, length: usize) -> Vec<usize> {
+        [&[samples, length], &self.system.state_shape()[..]].concat()
     }
 
     /// The file of trained weights, where the experiment names one.
@@ -291,6 +301,13 @@ impl Run {
     /// `, k4` where this is a variant, to be put after what is the variant's.
     pub(crate) fn of_variant(&self) -> String {
         self.variant.as_ref().map(|name| format!(", {name}")).unwrap_or_default()
+    }
+
+    /// Says something on stderr.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
     }
 
     /// Says on stderr that a result is reused.

@@ -1,7 +1,7 @@
 //! Laws of every operator.
 
 use crate::reference::{evaluate, wave};
-use crate::{Interpolation, Operator};
+use crate::{Interpolation, Operator, Region};
 use ndarray::{ArrayD, Axis};
 use proptest::prelude::*;
 use sda_graph::Graph;
@@ -34,6 +34,33 @@ fn members() -> Vec<(Operator, Vec<usize>)> {
         (upsample(4, Interpolation::Bilinear), vec![2, 2, 3, 5, 2]),
         (upsample(3, Interpolation::Bilinear), vec![1, 2, 1, 2, 1]),
         (Operator::Vorticity, vec![2, 2, 5, 3, 2]),
+        (Operator::Divergence, vec![2, 2, 5, 3, 2]),
+        (Operator::Spectrum, vec![2, 2, 5, 4, 2]),
+        (Operator::Spectrum, vec![1, 2, 6, 6, 1]),
+        (Operator::Mask(ring()), vec![2, 2, 6, 7, 2]),
+        (Operator::Difference { first: 0, second: 4 }, vec![2, 5, 3]),
+        (Operator::Difference { first: 3, second: 1 }, vec![2, 5, 4, 2, 2]),
+        (
+            Operator::Compose(vec![
+                Operator::EveryNth(2),
+                Operator::Difference { first: 2, second: 0 },
+                Operator::States { start: 0, count: 1 },
+                Operator::Vorticity,
+                Operator::Mask(ring()),
+            ]),
+            vec![2, 6, 5, 5, 2],
+        ),
+        (
+            Operator::Sum(vec![
+                (Operator::States { start: 0, count: 2 }, 1.5),
+                (Operator::States { start: 2, count: 2 }, -0.5),
+            ]),
+            vec![2, 5, 3],
+        ),
+        (
+            Operator::Sum(vec![(Operator::Identity, 2.0), (Operator::Saturate, 1.0)]),
+            vec![2, 3, 2],
+        ),
         (Operator::Vorticity, vec![1, 1, 1, 2, 2]),
         (Operator::Saturate, vec![2, 3, 4]),
         (Operator::Arctan, vec![2, 3, 4]),
@@ -50,6 +77,10 @@ fn members() -> Vec<(Operator, Vec<usize>)> {
         ),
         (Operator::Stack(vec![(Operator::Coarsen(2), 2.0), (Operator::Vorticity, 1.0)]), vec![2, 3, 4, 2, 2]),
     ]
+}
+
+fn ring() -> Region {
+    Region::Ring { inner: 0.2, outer: 0.9 }
 }
 
 fn emitted(operator: &Operator, x: &ArrayD<f64>) -> ArrayD<f64> {
@@ -194,10 +225,62 @@ fn vorticity_of_a_shear_is_known() {
     }
 }
 
+/// u = cos(a·x) with a = (1, 2) has ½ of ½ in the mode a and its conjugate, of length round(√5) = 2.
+#[test]
+fn spectrum_of_a_wave_is_known() {
+    let (h, w) = (8, 6);
+    let field = ArrayD::from_shape_fn(vec![1, 1, h, w, 2], |i| {
+        let angle = std::f64::consts::TAU * (i[2] as f64 / h as f64 + 2.0 * i[3] as f64 / w as f64);
+        if i[4] == 0 { angle.cos() } else { 3.0 }
+    });
+    let spectrum = Operator::Spectrum.apply(field.view()).unwrap();
+    let want = [4.5, 0.0, 0.25, 0.0, 0.0, 0.0];
+    assert!(spectrum.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-14), "{spectrum}");
+    // Parseval: the shells hold all of the energy.
+    let x = wave(&[1, 1, 5, 7, 2], 0.9);
+    let energy = 0.5 * x.iter().map(|v| v * v).sum::<f64>() / 35.0;
+    let sum = Operator::Spectrum.apply(x.view()).unwrap().sum();
+    assert!((sum / energy - 1.0).abs() < 1e-13);
+}
+
+/// u = sin(k x), v = sin(k y): ∇·u = s (cos(k x) + cos(k y)), s = sin k of the difference.
+#[test]
+fn divergence_of_a_strain_is_known() {
+    let n = 12;
+    let k = std::f64::consts::TAU / f64::from(n);
+    let size = n as usize;
+    let field = ArrayD::from_shape_fn(vec![1, 1, size, size, 2], |i| (k * i[2 + i[4]] as f64).sin());
+    let divergence = Operator::Divergence.apply(field.view()).unwrap();
+    for (i, d) in divergence.indexed_iter() {
+        let want = k.sin() * ((k * i[2] as f64).cos() + (k * i[3] as f64).cos());
+        assert!((d - want).abs() < 1e-14);
+    }
+}
+
+/// Of 6 × 6 points those with 0.2 < p² + q² < 0.9 are counted by hand: p, q ∈ {±1/6, ±1/2, ±5/6}.
+#[test]
+fn regions_hold_the_points_that_they_say() {
+    // (1/6, 1/2) and (1/2, 1/6): 0.278; (1/2, 1/2): 0.5; (1/6, 5/6) and (5/6, 1/6): 0.722; (1/2, 5/6): 0.944 is out.
+    assert_eq!(ring().points([6, 6]).len(), 4 * 5);
+    let outside = Region::Outside(vec![ring()]);
+    assert_eq!(outside.points([6, 6]).len(), 16);
+    let both = Region::Any(vec![ring(), outside]);
+    assert_eq!(both.points([6, 6]), (0..36).collect::<Vec<_>>());
+    let corner = Region::Box { low: [-1.0, 0.0], high: [-0.5, 1.0] };
+    assert_eq!(corner.points([4, 4]), [2, 3]);
+}
+
 #[test]
 fn shapes_that_do_not_fit_are_refused_with_the_reason() {
     let field = [1, 2, 6, 6, 2];
-    let cases: [(Operator, &[usize], &str); 14] = [
+    let nowhere = Region::Ring { inner: 3.0, outer: 4.0 };
+    let sums = vec![(Operator::Identity, 1.0), (Operator::EveryNth(2), 1.0)];
+    let cases: [(Operator, &[usize], &str); 19] = [
+        (Operator::Mask(nowhere), &field, "it hides everything"),
+        (Operator::Difference { first: 0, second: 2 }, &field, "state 2 is not among 0 … 1"),
+        (Operator::Difference { first: 1, second: 1 }, &field, "less itself is nothing"),
+        (Operator::Sum(vec![]), &field, "a sum of nothing"),
+        (Operator::Sum(sums), &field, "nothing to add"),
         (Operator::Identity, &[3, 4], "a trajectory has samples, states and components"),
         (Operator::Identity, &[1, 0, 4], "an axis is empty"),
         (Operator::Components(vec![]), &[1, 2, 3], "no component is named"),

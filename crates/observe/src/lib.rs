@@ -8,6 +8,7 @@
 mod affine;
 mod arctan;
 mod component;
+mod difference;
 mod error;
 mod every_nth;
 mod field;
@@ -17,6 +18,7 @@ mod per_state;
 mod saturation;
 mod stack;
 mod states;
+mod sum;
 
 #[cfg(test)]
 mod conformance;
@@ -26,7 +28,7 @@ mod laws;
 mod reference;
 
 pub use error::ObserveError;
-pub use field::Interpolation;
+pub use field::{Interpolation, Region};
 pub use observation::{Observation, emit_log_likelihood};
 pub use operator::Operator;
 pub use per_state::{PerState, Pointwise};

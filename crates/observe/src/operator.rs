@@ -1,8 +1,10 @@
 //! The operators as one type: what an experiment file names.
 
 use crate::error::ObserveError;
-use crate::field::{Interpolation, coarsen, crop, subsample, upsample, vorticity};
-use crate::{affine, arctan, component, every_nth, saturation, stack, states};
+use crate::field::{
+    Interpolation, Region, coarsen, crop, divergence, mask, spectrum, subsample, upsample, vorticity,
+};
+use crate::{affine, arctan, component, difference, every_nth, saturation, stack, states, sum};
 use ndarray::{ArrayD, ArrayViewD};
 use sda_graph::{Graph, NodeId};
 use serde::{Deserialize, Serialize};
@@ -46,8 +48,21 @@ pub enum Operator {
         /// What lies between the points.
         mode: Interpolation,
     },
+    /// The points of a region, by rows.
+    Mask(Region),
     /// ∂u/∂x_last − ∂v/∂x_first of a periodic velocity field (u, v) with unit spacing.
     Vorticity,
+    /// ∂u/∂x_first + ∂v/∂x_last of a periodic velocity field (u, v) with unit spacing.
+    Divergence,
+    /// Energy by wavenumber of a periodic field, of all components: [B, L, K].
+    Spectrum,
+    /// One state less another, counted from 0.
+    Difference {
+        /// What is subtracted from.
+        first: usize,
+        /// What is subtracted.
+        second: usize,
+    },
     /// x/(1 + |x|)
     Saturate,
     /// arctan x
@@ -63,6 +78,8 @@ pub enum Operator {
     /// What each of several operators sees of every state, times its number, one after another along one axis:
     /// instruments of different noise as one of the same. Each sees all states.
     Stack(Vec<(Operator, f64)>),
+    /// What several operators see, each times its number, added up.
+    Sum(Vec<(Operator, f64)>),
 }
 
 impl Operator {
@@ -87,7 +104,12 @@ impl Operator {
             Self::Subsample(n) => subsample::output_shape(*n, shape),
             Self::Crop { start, size } => crop::output_shape(*start, *size, shape),
             Self::Upsample { factor, .. } => upsample::output_shape(*factor, shape),
+            Self::Mask(region) => mask::output_shape(region, shape),
             Self::Vorticity => vorticity::output_shape(shape),
+            Self::Divergence => divergence::output_shape(shape),
+            Self::Spectrum => spectrum::output_shape(shape),
+            Self::Difference { first, second } => difference::output_shape(*first, *second, shape),
+            Self::Sum(parts) => sum::output_shape(parts, shape),
             Self::Stack(parts) => stack::output_shape(parts, shape),
         };
         checked.map_err(|why| ObserveError::Shape {
@@ -118,7 +140,12 @@ impl Operator {
             Self::Subsample(n) => subsample::emit(g, x, *n),
             Self::Crop { start, size } => crop::emit(g, x, *start, *size),
             Self::Upsample { factor, mode } => upsample::emit(g, x, *factor, *mode),
+            Self::Mask(region) => mask::emit(g, x, region),
             Self::Vorticity => vorticity::emit(g, x),
+            Self::Divergence => divergence::emit(g, x),
+            Self::Spectrum => spectrum::emit(g, x),
+            Self::Difference { first, second } => difference::emit(g, x, *first, *second),
+            Self::Sum(parts) => sum::emit(g, x, parts),
             Self::Saturate => saturation::emit(g, x),
             Self::Arctan => arctan::emit(g, x),
             Self::Affine { scale, offset } => affine::emit(g, x, *scale, *offset),
@@ -144,7 +171,12 @@ impl Operator {
             Self::Subsample(n) => subsample::apply(&x, shape, *n),
             Self::Crop { start, .. } => crop::apply(&x, shape, *start),
             Self::Upsample { factor, mode } => upsample::apply(&x, shape, *factor, *mode),
+            Self::Mask(region) => mask::apply(&x, shape, region),
             Self::Vorticity => vorticity::apply(&x, shape),
+            Self::Divergence => divergence::apply(&x, shape),
+            Self::Spectrum => spectrum::apply(&x, shape),
+            Self::Difference { first, second } => difference::apply(&x, *first, *second),
+            Self::Sum(parts) => sum::apply(&x, parts)?,
             Self::Saturate => saturation::apply(&x),
             Self::Arctan => arctan::apply(&x),
             Self::Affine { scale, offset } => affine::apply(&x, *scale, *offset),
@@ -156,12 +188,24 @@ impl Operator {
     ///
     /// `length`: L.
     pub fn states(&self, length: usize) -> Vec<usize> {
-        self.restrict((0..length).collect())
+        let mut states = self.restrict((0..length).map(|state| vec![state]).collect()).concat();
+        states.sort_unstable();
+        states.dedup();
+        states
     }
 
-    /// Which of the states are left.
-    fn restrict(&self, states: Vec<usize>) -> Vec<usize> {
+    /// Of each state of the result, the states that it is made of, from those of what the operator acts on.
+    fn restrict(&self, states: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
         match self {
+            Self::Difference { first, second } => {
+                let of = |state: &usize| states.get(*state).cloned().unwrap_or_default();
+                vec![[of(first), of(second)].concat()]
+            }
+            Self::Sum(parts) => {
+                let parts: Vec<_> = parts.iter().map(|(part, _)| part.restrict(states.clone())).collect();
+                let length = parts.iter().map(Vec::len).max().unwrap_or(0);
+                (0..length).map(|i| parts.iter().filter_map(|p| p.get(i).cloned()).flatten().collect()).collect()
+            }
             Self::EveryNth(n) => states.into_iter().step_by((*n).max(1)).collect(),
             Self::States { start, count } => states.into_iter().skip(*start).take(*count).collect(),
             Self::Compose(operators) => operators.iter().fold(states, |states, o| o.restrict(states)),
@@ -171,7 +215,10 @@ impl Operator {
             | Self::Subsample(_)
             | Self::Crop { .. }
             | Self::Upsample { .. }
+            | Self::Mask(_)
             | Self::Vorticity
+            | Self::Divergence
+            | Self::Spectrum
             | Self::Saturate
             | Self::Arctan
             | Self::Affine { .. }
@@ -197,20 +244,37 @@ impl Operator {
             | Self::Subsample(_)
             | Self::Crop { .. }
             | Self::Upsample { .. }
+            | Self::Mask(_)
             | Self::Vorticity
+            | Self::Divergence
+            | Self::Spectrum
             | Self::Saturate
             | Self::Arctan
             | Self::Affine { .. } => self.clone(),
+            // Parts may choose other states, each its own.
+            Self::Difference { .. } => return None,
+            Self::Sum(parts) if parts.iter().any(|(part, _)| part.chooses_states()) => return None,
+            Self::Sum(_) => self.clone(),
         })
+    }
+
+    /// Whether it leaves states out or lets them meet.
+    fn chooses_states(&self) -> bool {
+        match self {
+            Self::EveryNth(_) | Self::States { .. } | Self::Difference { .. } => true,
+            Self::Compose(operators) => operators.iter().any(Self::chooses_states),
+            Self::Stack(parts) | Self::Sum(parts) => parts.iter().any(|(part, _)| part.chooses_states()),
+            _ => false,
+        }
     }
 
     /// Whether A(a x + b y) = a A(x) + b A(y).
     pub fn is_linear(&self) -> bool {
         match self {
-            Self::Saturate | Self::Arctan => false,
+            Self::Saturate | Self::Arctan | Self::Spectrum => false,
             Self::Affine { offset, .. } => *offset == 0.0,
             Self::Compose(operators) => operators.iter().all(Self::is_linear),
-            Self::Stack(parts) => parts.iter().all(|(part, _)| part.is_linear()),
+            Self::Stack(parts) | Self::Sum(parts) => parts.iter().all(|(part, _)| part.is_linear()),
             _ => true,
         }
     }

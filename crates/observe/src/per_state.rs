@@ -99,7 +99,12 @@ impl Operator {
             | Self::Subsample(_)
             | Self::Crop { .. }
             | Self::Upsample { .. }
+            | Self::Mask(_)
             | Self::Vorticity
+            | Self::Divergence
+            | Self::Spectrum
+            | Self::Difference { .. }
+            | Self::Sum(_)
             | Self::Stack(_) => None,
         }
     }

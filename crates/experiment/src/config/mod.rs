@@ -67,8 +67,9 @@ pub struct Experiment {
     /// Trajectories sampled window by window from the same network.
     #[serde(default)]
     pub rollouts: Vec<RolloutConfig>,
-    /// What the truth is taken from.
-    pub reference: ParticleReference,
+    /// What the truth is taken from; none leaves out what is compared with it.
+    #[serde(default)]
+    pub reference: Option<ParticleReference>,
     /// Variants that are run in place of the experiment as it stands, on the same observations.
     #[serde(default)]
     pub variants: Vec<Variant>,

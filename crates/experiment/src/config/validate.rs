@@ -166,17 +166,21 @@ impl Experiment {
         if let Some(twisted) = a.twisted {
             p.count("assimilation.twisted.particles", twisted.particles.saturating_mul(a.samples));
         }
-        let n = self.reference.particles;
-        p.count("reference.particles", n);
-        p.that(
-            n >= a.samples,
-            "reference.particles",
-            format!("must be at least assimilation.samples = {}, and is {n}", a.samples),
-        );
+        if let Some(reference) = &self.reference {
+            let n = reference.particles;
+            p.count("reference.particles", n);
+            p.that(
+                n >= a.samples,
+                "reference.particles",
+                format!("must be at least assimilation.samples = {}, and is {n}", a.samples),
+            );
+        }
     }
 
     fn check_modes(&self, p: &mut Problems) {
         if let Some(modes) = &self.evaluation.modes {
+            let reason = "needs a reference, whose samples say what the modes are";
+            p.that(self.reference.is_some(), "evaluation.modes", reason);
             p.that(
                 modes.least_mass > 0.0 && modes.least_mass <= 1.0,
                 "evaluation.modes.least_mass",
@@ -241,12 +245,19 @@ impl Experiment {
             "assimilation.trajectories",
             format!("{asked} are asked for, and the data has {test} to test"),
         );
-        match recipe.system.build() {
+        match recipe.system.dynamics() {
             Err(e) => p.add("the recipe's system", e.to_string()),
             Ok(system) => {
-                let d = system.state_dim();
+                let (d, state) = (system.state_dim(), system.state_shape());
+                let of = |length: usize| [&[1, length], &state[..]].concat();
                 let network = self.score.network();
-                if let Network::ResMlp(mlp) = network {
+                if let (Network::ResMlp(_), [_, _, ..]) = (network, &state[..]) {
+                    let reason = format!(
+                        "ResMlp takes states of components, and {} has fields {state:?}: use a UNet",
+                        system.name()
+                    );
+                    p.add("score.network", reason);
+                } else if let Network::ResMlp(mlp) = network {
                     let told = d + self.training.levels.components();
                     let want = window.saturating_mul(told);
                     let level = if self.training.levels == Levels::Shared { "" } else { " with their level" };
@@ -258,19 +269,20 @@ impl Experiment {
                 } else {
                     let levels = self.training.levels;
                     let score = GlobalScore { levels, ..GlobalScore::new(network.clone()) };
-                    p.result("score.network", score.check(&[1, window, d]));
+                    p.result("score.network", score.check(&of(window)));
                     if let ScoreConfig::Global { .. } = self.score {
-                        p.result("score.network", score.check(&[1, length, d]));
+                        p.result("score.network", score.check(&of(length)));
                         for (i, r) in self.rollouts.iter().enumerate() {
                             let Ok(width) = r.rollout.width(length) else { continue };
-                            p.result(&format!("rollouts.{i}.rollout"), score.check(&[1, width, d]));
+                            p.result(&format!("rollouts.{i}.rollout"), score.check(&of(width)));
                         }
                     }
                 }
                 for (i, o) in self.observations.iter().enumerate() {
                     let at = format!("observations.{i}.operator");
-                    match o.operator.output_shape(&[1, length, d]) {
+                    match o.operator.output_shape(&of(length)) {
                         Err(e) => p.add(&at, e.to_string()),
+                        Ok(_) if self.reference.is_none() => {}
                         Ok(_) => p.that(o.operator.per_state(length, d).is_some(), &at, SINGLE),
                     }
                 }
@@ -281,16 +293,18 @@ impl Experiment {
                         format!("must be one of the state's {d}, counted from 0, and is {}", modes.component),
                     );
                 }
-                self.check_posteriors(&mut p, [length, d]);
-                let can = !self.reference.backward || system.noise_std().is_some();
-                p.that(
-                    can,
-                    "reference.backward",
-                    format!("{} has no noise to simulate backward", system.name()),
-                );
+                self.check_posteriors(&mut p, length, &state);
+                if let Some(reference) = &self.reference {
+                    let filtered = "has no particle filter: leave `reference` out";
+                    let reason = format!("{} {filtered}", system.name());
+                    p.that(system.chain().is_some(), "reference", reason);
+                    let has_noise = system.chain().is_none_or(|chain| chain.noise_std().is_some());
+                    let reason = format!("{} has no noise to simulate backward", system.name());
+                    p.that(!reference.backward || has_noise, "reference.backward", reason);
+                }
                 // What is wrong already would be told again for every candidate.
                 if p.0.is_empty() {
-                    self.check_tuning_with(recipe, d, &mut p);
+                    self.check_tuning_with(recipe, &state, &mut p);
                 }
             }
         }
@@ -299,13 +313,13 @@ impl Experiment {
 }
 
 impl Experiment {
-    /// Whether the guidance, where it is given, serves each of the observations, of trajectories [L, D].
-    fn check_posteriors(&self, p: &mut Problems, [length, dim]: [usize; 2]) {
+    /// Whether the guidance, where it is given, serves each of the observations, of trajectories [L, state…].
+    fn check_posteriors(&self, p: &mut Problems, length: usize, state: &[usize]) {
         let a = &self.assimilation;
         if a.settings == Settings::Tuned {
             return;
         }
-        let (shape, prior) = ([a.samples, length, dim], self.prior());
+        let (shape, prior) = ([&[a.samples, length], state].concat(), self.prior());
         for o in &self.observations {
             let Ok(seen) = o.operator.output_shape(&shape) else { continue };
             let nothing = ArrayD::zeros(&seen[1..]);

@@ -37,7 +37,7 @@ pub(crate) struct PosteriorSamples {
     pub(crate) observed: usize,
     /// Langevin steps per predictor step.
     pub(crate) corrections: u32,
-    /// [N, L, D], physical units; those that diverged are left out.
+    /// [N, L, D], physical units, a field's states laid out flat; those that diverged are left out.
     pub(crate) values: Array3<f64>,
     /// How many diverged.
     pub(crate) diverged: usize,
@@ -52,7 +52,7 @@ pub(crate) fn assimilate(
     run: &Run,
     store: &TrajectoryStore,
     model: &Model,
-    (observed, references): (&[Observed], &[Reference]),
+    (observed, references): (&[Observed], &[Option<Reference>]),
     settled: &[Experiment],
 ) -> Result<Vec<PosteriorSamples>, ExperimentError> {
     let of = |o: usize| &settled[observed[o].kind].assimilation;
@@ -68,7 +68,7 @@ pub(crate) fn assimilate(
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
         let job = Job { e: &settled[observed[o].kind], o: &observed[o], at: o, corrections };
-        let (samples, fresh) = job.samples(run, store, model, &references[o], &progress)?;
+        let (samples, fresh) = job.samples(run, store, model, references[o].as_ref(), &progress)?;
         done += cost(o, corrections);
         all_reused &= !fresh;
         if !fresh {
@@ -97,7 +97,7 @@ impl Job<'_> {
         run: &Run,
         store: &TrajectoryStore,
         model: &Model,
-        reference: &Reference,
+        reference: Option<&Reference>,
         progress: &Progress,
     ) -> Result<(PosteriorSamples, bool), ExperimentError> {
         let Self { e, o, at: observed, corrections } = *self;
@@ -122,7 +122,7 @@ impl Job<'_> {
             Run::remove(&partial)?;
             return Ok((finish(&file)?, false));
         }
-        let scored = keys::scores(&key, &reference.key, &e.evaluation);
+        let scored = keys::scores(&key, reference.map_or("", |r| &r.key), &e.evaluation);
         if !e.assimilation.keep_samples && scores::are_there(run, &stem, &scored)? {
             let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
             let none = PosteriorSamples { key, observed, corrections, values, diverged: 0, weighing: None };
@@ -154,7 +154,7 @@ impl Job<'_> {
         let mut predictor =
             Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
         covariance::give(&mut predictor, run, store)?;
-        let shape = [a.samples, a.length, run.system.state_dim()];
+        let shape = run.shape(a.samples, a.length);
         let planned: Box<dyn Resumable> = match a.twisted {
             None => Box::new(
                 sampler.compile(&mut executor, &predictor, &shape, NoiseSource::Drawn).map_err(&wrap)?,

@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::error::ExperimentError;
 use crate::report::Check;
 use crate::run::Run;
-use ndarray::{Array1, Array3, ArrayRef3, ArrayView3, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayRef3, ArrayView3, Axis};
 use sda_data::TrajectoryStore;
 use sda_diffusion::Weighing;
 use sda_evaluation::{Summary, log_likelihood, residual_over_noise, squared_mmd, wasserstein1};
@@ -77,7 +77,7 @@ pub(crate) fn evaluate(
     run: &Run,
     store: &TrajectoryStore,
     observed: &[Observed],
-    references: &[Reference],
+    references: &[Option<Reference>],
     samples: &[PosteriorSamples],
 ) -> Result<Scores, ExperimentError> {
     let evaluation = &run.loaded.experiment.evaluation;
@@ -86,21 +86,25 @@ pub(crate) fn evaluate(
     let (mut metrics, mut of_references, mut all_reused) = (Vec::new(), Vec::new(), true);
     for (o, reference) in observed.iter().zip(references) {
         run.go_on(STAGE)?;
-        let key = keys::scores("", &reference.key, evaluation);
-        let (values, fresh) =
-            scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference, &mut climate))?;
-        add(&mut metrics, o, None, &values);
-        of_references.push(values);
-        all_reused &= !fresh;
+        if let Some(reference) = reference {
+            let key = keys::scores("", &reference.key, evaluation);
+            let (values, fresh) =
+                scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference, &mut climate))?;
+            add(&mut metrics, o, None, &values);
+            of_references.push(Some(values));
+            all_reused &= !fresh;
+        } else {
+            of_references.push(None);
+        }
         progress.advance(1);
     }
     for p in samples {
         run.go_on(STAGE)?;
-        let (o, reference) = (&observed[p.observed], &references[p.observed]);
-        let key = keys::scores(&p.key, &reference.key, evaluation);
+        let (o, reference) = (&observed[p.observed], references[p.observed].as_ref());
+        let key = keys::scores(&p.key, reference.map_or("", |r| &r.key), evaluation);
         let stem = PosteriorSamples::stem(o, p.corrections);
-        let known = &of_references[p.observed];
-        let (values, fresh) = scores::reuse_or(run, &stem, &key, || of_samples(run, o, reference, known, p))?;
+        let beside = reference.zip(of_references[p.observed].as_ref());
+        let (values, fresh) = scores::reuse_or(run, &stem, &key, || of_samples(run, o, beside, p))?;
         add(&mut metrics, o, Some(p.corrections), &values);
         if !run.loaded.experiment.assimilation.keep_samples {
             Run::remove(&PosteriorSamples::path(run, o, p.corrections))?;
@@ -151,8 +155,7 @@ fn of_reference(
 fn of_samples(
     run: &Run,
     o: &Observed,
-    r: &Reference,
-    of_reference: &Values,
+    beside: Option<(&Reference, &Values)>,
     p: &PosteriorSamples,
 ) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
     let mut values = vec![("diverged", p.diverged as f64)];
@@ -166,6 +169,10 @@ fn of_samples(
     if p.count() < 2 {
         return Ok(values);
     }
+    let Some((r, of_reference)) = beside else {
+        values.extend(of_set(run, o, &p.values)?);
+        return Ok(values);
+    };
     // The distance between sets depends on their sizes: the reference is cut to what is left of the samples.
     let [first, second] = r.runs.each_ref().map(|run| run.slice_axis(Axis(0), (0..p.count()).into()));
     let distance = w1(&p.values.view(), &first)?;
@@ -232,17 +239,42 @@ struct Densities {
 }
 
 fn densities(run: &Run, o: &Observed, samples: &ArrayRef3<f64>) -> Result<Densities, ExperimentError> {
-    let (observations, operator) = per_state(run, o)?;
     let (std, wrap) = (o.config.noise_std, ExperimentError::stage(STAGE));
-    let predicted = predictions(samples, observations.steps(), &operator);
-    let y = Array1::from_iter(observations.values().iter().copied());
-    let shape = (predicted.len_of(Axis(0)), y.len());
-    let predicted = predicted.into_shape_with_order(shape).map_err(ExperimentError::stage(STAGE))?;
+    let y = Array1::from_iter(o.y.iter().copied());
+    let predicted = predicted(run, o, samples)?;
     Ok(Densities {
-        log_prior: log_trajectory(&*run.system, samples),
+        log_prior: run.system.chain().and_then(|chain| log_trajectory(chain, samples)),
         log_likelihood: log_likelihood(&predicted, &y, std),
         residual_over_noise: residual_over_noise(&predicted, &y, std).map_err(wrap)?,
     })
+}
+
+/// A(x) of whole trajectories, by the filter's form of the operator where there is one.
+///
+/// Shapes: `samples` [N, L, D], result [N, P].
+pub(crate) fn predicted(
+    run: &Run,
+    o: &Observed,
+    samples: &ArrayRef3<f64>,
+) -> Result<Array2<f64>, ExperimentError> {
+    let (_, length, dim) = samples.dim();
+    let values = if run.system.chain().is_some() && o.config.operator.per_state(length, dim).is_some() {
+        let (observations, operator) = per_state(run, o)?;
+        predictions(samples, observations.steps(), &operator).into_dyn()
+    } else {
+        let mut normalised = samples.to_owned();
+        run.system.normalisation().normalise(&mut normalised);
+        let fields = normalised
+            .into_shape_with_order(run.shape(samples.dim().0, length))
+            .map_err(ExperimentError::stage(STAGE))?;
+        o.config.operator.apply(fields.view()).map_err(ExperimentError::stage(STAGE))?
+    };
+    let shape = (values.len_of(Axis(0)), o.y.len());
+    values
+        .as_standard_layout()
+        .into_owned()
+        .into_shape_with_order(shape)
+        .map_err(ExperimentError::stage(STAGE))
 }
 
 fn w1(x: &ArrayView3<'_, f64>, y: &ArrayView3<'_, f64>) -> Result<f64, ExperimentError> {

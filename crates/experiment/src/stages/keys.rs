@@ -74,7 +74,8 @@ pub(crate) fn observation(
 
 /// The particle filter's samples of one observation.
 pub(crate) fn reference(observation: &str, e: &Experiment) -> String {
-    key("reference", &[observation, &as_before(&e.reference), &e.assimilation.samples.to_string()])
+    let filter = e.reference.as_ref().map(as_before).unwrap_or_default();
+    key("reference", &[observation, &filter, &e.assimilation.samples.to_string()])
 }
 
 /// The posterior samples of one observation with one number of corrections.

@@ -61,7 +61,7 @@ pub(crate) fn table(
     part: &Part<'_>,
     name: &str,
     observed: &[Observed],
-    references: &[Reference],
+    references: &[Option<Reference>],
 ) -> Result<Option<Table>, ExperimentError> {
     let Part { run, samples, .. } = part;
     let e = &run.loaded.experiment;
@@ -70,6 +70,7 @@ pub(crate) fn table(
     let mut rows = Vec::new();
     let cases = observed.iter().zip(references).enumerate();
     for (at, (o, reference)) in cases.filter(|(_, (o, _))| o.config.name == name && o.trajectory < LISTED) {
+        let Some(reference) = reference else { continue };
         let mut sets = vec![Some(patterns(run, o, modes, &reference.runs[0])?)];
         for &c in corrections {
             let of_this = samples.iter().find(|p| p.observed == at && p.corrections == c && p.count() > 1);

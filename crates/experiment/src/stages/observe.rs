@@ -4,7 +4,7 @@ use super::keys;
 use crate::config::{ObservationConfig, to_text};
 use crate::error::ExperimentError;
 use crate::run::Run;
-use ndarray::{Array2, ArrayD, Axis, Ix2};
+use ndarray::{Array2, ArrayD, Axis};
 use sda_core::Stream;
 use sda_data::{Observations, TrajectoryStore};
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(crate) struct Observed {
     pub(crate) key: String,
     /// y, of the operator's output shape.
     pub(crate) y: ArrayD<f64>,
-    /// The truth [L, D] in physical units.
+    /// The truth [L, D] in physical units, a field's states laid out flat.
     pub(crate) truth: Array2<f64>,
 }
 
@@ -74,15 +74,12 @@ fn one(
         let same = file.other.get("key").and_then(|k| k.as_str()) == Some(&key);
         if let (true, Some(truth)) = (same, &file.truth) {
             file.expect_length(e.assimilation.length).map_err(&wrap)?;
-            let truth =
-                truth.mapv(f64::from).into_dimensionality::<Ix2>().map_err(ExperimentError::stage(STAGE))?;
-            return Ok(observed(file.y.mapv(f64::from), truth));
+            return Ok(observed(file.y.mapv(f64::from), flat(truth)));
         }
     }
     let test = store.description().split.test.start + trajectory;
     let truth = store.read_window(test, 0, e.assimilation.length).map_err(&wrap)?;
-    let physical = truth.mapv(f64::from);
-    let mut normalised = physical.clone().insert_axis(Axis(0));
+    let mut normalised = truth.mapv(f64::from).insert_axis(Axis(0));
     run.system.normalisation().normalise(&mut normalised);
     let clean = config.operator.apply(normalised.view()).map_err(ExperimentError::stage(STAGE))?;
     let clean = clean.index_axis_move(Axis(0), 0);
@@ -105,6 +102,13 @@ fn one(
         ..Observations::default()
     };
     file.save(&path).map_err(&wrap)?;
-    let physical = physical.into_dimensionality::<Ix2>().map_err(ExperimentError::stage(STAGE))?;
-    Ok(observed(y, physical))
+    let truth = file.truth.as_ref().map(flat).unwrap_or_default();
+    Ok(observed(y, truth))
+}
+
+/// [L, state…] as [L, D].
+fn flat(trajectory: &ArrayD<f32>) -> Array2<f64> {
+    let length = trajectory.len_of(Axis(0));
+    let values: Vec<f64> = trajectory.iter().copied().map(f64::from).collect();
+    Array2::from_shape_vec((length, values.len() / length.max(1)), values).expect("all of its numbers")
 }

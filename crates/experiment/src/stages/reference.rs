@@ -3,6 +3,7 @@
 use super::keys;
 use super::observe::Observed;
 use super::samples::Keyed;
+use crate::config::ParticleReference;
 use crate::error::ExperimentError;
 use crate::key::seed;
 use crate::run::Run;
@@ -33,15 +34,21 @@ pub(crate) struct Reference {
 }
 
 /// One reference for each observation, in their order.
-pub(crate) fn reference(run: &Run, observed: &[Observed]) -> Result<Vec<Reference>, ExperimentError> {
+///
+/// None of any where the experiment has none.
+pub(crate) fn reference(
+    run: &Run,
+    observed: &[Observed],
+) -> Result<Vec<Option<Reference>>, ExperimentError> {
+    let Some(settings) = &run.loaded.experiment.reference else { return Ok(vec![None; observed.len()]) };
     let progress = run.progress(STAGE, observed.len());
     let mut out = Vec::with_capacity(observed.len());
     let mut all_reused = true;
     for o in observed {
         run.go_on(STAGE)?;
-        let (reference, fresh) = one(run, o)?;
+        let (reference, fresh) = one(run, o, settings)?;
         all_reused &= !fresh;
-        out.push(reference);
+        out.push(Some(reference));
         progress.advance(1);
     }
     run.finish(progress, STAGE, all_reused, "reference");
@@ -49,20 +56,24 @@ pub(crate) fn reference(run: &Run, observed: &[Observed]) -> Result<Vec<Referenc
 }
 
 /// The reference of one observation, and whether it was made now.
-fn one(run: &Run, o: &Observed) -> Result<(Reference, bool), ExperimentError> {
+fn one(
+    run: &Run,
+    o: &Observed,
+    settings: &ParticleReference,
+) -> Result<(Reference, bool), ExperimentError> {
     let e = &run.loaded.experiment;
     let key = keys::reference(&o.key, e);
     let path = run.folder.join(format!("reference/{}.safetensors", o.stem()));
     if let Some(file) = Keyed::load(&path, &key, STAGE)? {
-        return Ok((restored(&file, key, &path, e.reference.bootstrap.is_some())?, false));
+        return Ok((restored(&file, key, &path, settings.bootstrap.is_some())?, false));
     }
     let mut tensors = BTreeMap::new();
     let (mut least, mut evidence) = (f64::INFINITY, f64::NAN);
     for (independent, name) in RUNS.into_iter().enumerate() {
-        let history = filter(run, o, e.reference.particles, independent as u32)?;
-        let samples = if e.reference.backward {
+        let history = filter(run, o, settings.particles, settings.burn_in, independent as u32)?;
+        let samples = if settings.backward {
             history
-                .sample_backward(&*run.system, e.assimilation.samples)
+                .sample_backward(run.chain()?, e.assimilation.samples)
                 .map_err(ExperimentError::stage(STAGE))?
         } else {
             history.sample_paths(e.assimilation.samples)
@@ -73,15 +84,15 @@ fn one(run: &Run, o: &Observed) -> Result<(Reference, bool), ExperimentError> {
         tensors.insert(name.to_owned(), samples.mapv(|x| x as f32).into_dyn());
     }
     for (independent, name) in PATHS.into_iter().enumerate() {
-        if let Some(particles) = e.reference.bootstrap {
-            let history = filter(run, o, particles, 2 + independent as u32)?;
+        if let Some(particles) = settings.bootstrap {
+            let history = filter(run, o, particles, settings.burn_in, 2 + independent as u32)?;
             let paths = history.sample_paths(e.assimilation.samples);
             tensors.insert(name.to_owned(), paths.mapv(|x| x as f32).into_dyn());
         }
     }
     let facts = json!({ "least_effective_sample_size": least, "log_evidence": evidence });
     let file = Keyed { key: key.clone(), tensors, facts };
-    let reference = restored(&file, key, &path, e.reference.bootstrap.is_some())?;
+    let reference = restored(&file, key, &path, settings.bootstrap.is_some())?;
     file.save(&path, STAGE)?;
     Ok((reference, true))
 }
@@ -113,13 +124,13 @@ fn filter(
     run: &Run,
     o: &Observed,
     particles: usize,
+    burn_in: u32,
     independent: u32,
 ) -> Result<ParticleHistory, ExperimentError> {
     let e = &run.loaded.experiment;
     let (observations, operator) = per_state(run, o)?;
     let stream = Stream::new(seed(e.seed, [o.kind as u32, o.trajectory as u32, independent]), PARTICLES);
-    let burn_in = e.reference.burn_in;
-    let filter = BootstrapFilter { system: &*run.system, particles, burn_in, resample_below: 1.0, stream };
+    let filter = BootstrapFilter { system: run.chain()?, particles, burn_in, resample_below: 1.0, stream };
     filter.run(e.assimilation.length, &observations, &operator).map_err(ExperimentError::stage(STAGE))
 }
 

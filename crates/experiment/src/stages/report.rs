@@ -24,13 +24,14 @@ const STAGE: &str = "report";
 pub(crate) fn report(
     run: &Run,
     observed: &[Observed],
-    references: &[Reference],
+    references: &[Option<Reference>],
     parts: &[Part<'_>],
 ) -> Result<Report, ExperimentError> {
     let wrap = ExperimentError::stage::<FigureError>(STAGE);
     let mut figures = Vec::new();
     for part in parts {
         for (o, reference) in observed.iter().zip(references).filter(|(o, _)| o.trajectory == 0) {
+            let Some(reference) = reference else { continue };
             let of_this =
                 part.samples.iter().filter(|p| observed[p.observed].stem() == o.stem() && p.count() > 1);
             if let Some(best) = of_this.max_by_key(|p| p.corrections) {
@@ -56,7 +57,8 @@ pub(crate) fn report(
         }
     }
     // Tuned settings have one number of corrections for each observation: there is nothing to draw against.
-    if run.loaded.experiment.assimilation.settings == Settings::Given {
+    let e = &run.loaded.experiment;
+    if e.reference.is_some() && e.assimilation.settings == Settings::Given {
         for (stem, drawing) in distances(run, parts).map_err(&wrap)? {
             let caption = "W₁ to the particle filter against corrections; dashed: two runs of the filter.";
             figures.push(picture(run, &drawing, &stem, caption.into())?);
@@ -146,10 +148,13 @@ fn posterior_note(run: &Run) -> String {
         Some(file) => format!("trajectories (beforehand, {file})"),
         None => format!("{} trajectories", run.recipe.split.0),
     };
+    let filter = run.loaded.experiment.reference.as_ref().map(|reference| {
+        format!("; the filter's: {} transitions from the initial law", reference.burn_in)
+    });
     format!(
-        "Prior: learned from {from} of {} (its climate); the filter's: {} transitions from the initial law.",
+        "Prior: learned from {from} of {} (its climate){}.",
         run.system.name(),
-        run.loaded.experiment.reference.burn_in
+        filter.unwrap_or_default()
     )
 }
 
@@ -299,7 +304,7 @@ fn assemble(run: &Run, parts: &[Part<'_>], tables: Vec<Table>, figures: Vec<Pict
 fn tables(
     run: &Run,
     observed: &[Observed],
-    references: &[Reference],
+    references: &[Option<Reference>],
     parts: &[Part<'_>],
 ) -> Result<Vec<Table>, ExperimentError> {
     let mut out = Vec::new();
@@ -367,7 +372,7 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
         ("W₁ / filter's", "w1_ratio"),
         ("MMD²", "mmd2"),
     ];
-    if e.reference.bootstrap.is_some() {
+    if e.reference.as_ref().is_some_and(|reference| reference.bootstrap.is_some()) {
         columns.push(("W₁ to bootstrap", "w1_bootstrap"));
     }
     let row = |scores: &Scores, label: String, corrections: Option<u32>| {
@@ -378,8 +383,9 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
         };
         [Cell::Text(label)].into_iter().chain(columns.iter().map(|(_, m)| cell(m))).collect()
     };
+    let filtered = parts.iter().take(usize::from(e.reference.is_some()));
     let mut rows: Vec<Vec<Cell>> =
-        parts.iter().take(1).map(|part| row(&part.scores, "particle filter".into(), None)).collect();
+        filtered.map(|part| row(&part.scores, "particle filter".into(), None)).collect();
     for part in parts {
         let of = |&c: &u32| row(&part.scores, format!("{}, C = {c}", part.name()), Some(c));
         rows.extend(part.corrections(name).iter().map(of));
@@ -387,12 +393,14 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
     let o = e.observations.iter().find(|o| o.name == name).map_or(0.0, |o| o.noise_std);
     Table {
         title: format!("Observation «{name}», noise {o}"),
-        note: match e.assimilation.trajectories {
-            1 => "One trajectory; W₁ of the filter is between two of its runs.".into(),
-            n => format!(
-                "Means over {n} trajectories ± standard error; W₁ of the filter is between two of its runs."
-            ),
-        },
+        note: format!(
+            "{}{}.",
+            match e.assimilation.trajectories {
+                1 => "One trajectory".to_owned(),
+                n => format!("Means over {n} trajectories ± standard error"),
+            },
+            if e.reference.is_some() { "; W₁ of the filter is between two of its runs" } else { "" }
+        ),
         columns: [""].into_iter().chain(columns.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
         rows,
     }

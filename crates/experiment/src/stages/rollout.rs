@@ -173,7 +173,7 @@ fn roll(
         prior: run.loaded.experiment.prior(),
         observation: Some(observation),
     };
-    let shape = [a.samples, a.length, run.system.state_dim()];
+    let shape = run.shape(a.samples, a.length);
     let planned = rolling.compile(&mut executor, &shape).map_err(&wrap)?;
     let mut state = match restore(&planned, partial, key)? {
         Some(state) => state,
@@ -200,7 +200,9 @@ fn first_states(run: &Run, o: &Observed, rollout: &Rollout, samples: usize) -> O
         .slice_axis(Axis(0), Slice::from(..known))
         .mapv(|x| x as f32)
         .insert_axis(Axis(0));
-    Some(first.broadcast((samples, known, first.dim().2)).expect("an axis of one").to_owned().into_dyn())
+    let all = first.broadcast((samples, known, first.dim().2)).expect("an axis of one").to_owned();
+    let shape = run.shape(samples, known);
+    Some(all.into_shape_with_order(shape).expect("a state's numbers, laid out flat"))
 }
 
 /// [L, D].

@@ -1,7 +1,7 @@
 //! Samples on disk: a safetensors file with the key of what they depend on.
 
 use crate::error::ExperimentError;
-use ndarray::{Array3, ArrayD, Ix3};
+use ndarray::{Array3, ArrayD};
 use sda_data::{ModelFile, ModelHeader};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ impl Keyed {
         Ok((found == key).then_some(Self { key: found, tensors: file.tensors, facts }))
     }
 
-    /// A tensor [N, L, D] in f64.
+    /// A tensor [N, L, state…] in f64, its states laid out flat [N, L, D].
     ///
     /// Errors: it is not there; `path` is the file, for the message.
     pub(crate) fn trajectories(
@@ -51,11 +51,17 @@ impl Keyed {
         let missing = || ExperimentError::Stage {
             stage,
             reason: format!(
-                "read {}: there is no tensor «{name}» of rank 3; delete the file",
+                "read {}: there is no tensor «{name}» of rank 3 or more; delete the file",
                 path.display()
             ),
         };
         let tensor = self.tensors.get(name).ok_or_else(missing)?;
-        tensor.mapv(f64::from).into_dimensionality::<Ix3>().map_err(|_| missing())
+        let &[n, l, ref state @ ..] = tensor.shape() else { return Err(missing()) };
+        if state.is_empty() {
+            return Err(missing());
+        }
+        let flat = (n, l, state.iter().product());
+        let values = tensor.as_standard_layout().mapv(f64::from);
+        values.into_shape_with_order(flat).map_err(|_| missing())
     }
 }

@@ -5,7 +5,8 @@ use crate::error::ExperimentError;
 use crate::run::Run;
 use sda_core::Stream;
 use sda_data::{Description, Dimension, Layout, Split, TrajectoryStore};
-use sda_systems::Simulation;
+use ndarray::{Axis, stack};
+use sda_systems::Dynamics;
 
 const STAGE: &str = "simulate";
 /// Stream of the simulated members.
@@ -24,11 +25,8 @@ pub(crate) fn simulate(run: &Run) -> Result<TrajectoryStore, ExperimentError> {
         run.reused(STAGE, &path);
         return Ok(store);
     }
-    let system = &*run.system;
-    let names = system.component_names();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let layout =
-        Layout::new(recipe.trajectories(), recipe.steps, vec![Dimension::named("component", &names)]);
+    let system = &run.system;
+    let layout = Layout::new(recipe.trajectories(), recipe.steps, dimensions(system));
     let (train, validation, test) = recipe.split;
     let description = Description {
         system: system.name().into(),
@@ -41,7 +39,6 @@ pub(crate) fn simulate(run: &Run) -> Result<TrajectoryStore, ExperimentError> {
         recipe: serde_json::to_value(recipe).map_err(ExperimentError::stage(STAGE))?,
     };
     let stream = Stream::new(recipe.seed, MEMBERS);
-    let simulation = Simulation { system, burn_in: recipe.burn_in, steps: recipe.steps, stream };
     let mut writer = TrajectoryStore::resume(&path, layout, description).map_err(&wrap)?;
     let progress = run.progress(STAGE, recipe.trajectories());
     let done = writer.blocks_written();
@@ -52,11 +49,37 @@ pub(crate) fn simulate(run: &Run) -> Result<TrajectoryStore, ExperimentError> {
         run.go_on(STAGE)?;
         let range = writer.layout().block_range(block);
         let members = range.start as u32..range.end as u32;
-        let values = simulation.trajectories(members).map_err(ExperimentError::stage(STAGE))?;
-        writer.write_block(range.start, &values.mapv(|x| x as f32)).map_err(&wrap)?;
+        let states = (recipe.burn_in, recipe.steps);
+        let made = system
+            .trajectories(members, recipe.trajectories() as u32, states, stream)
+            .map_err(ExperimentError::stage(STAGE))?;
+        for (i, (_, attempts)) in made.iter().enumerate().filter(|(_, (_, attempts))| *attempts > 0) {
+            run.say(&format!(
+                "{STAGE}: trajectory {} blew up, and member {} stands in its place",
+                range.start + i,
+                range.start + i + *attempts as usize * recipe.trajectories()
+            ));
+        }
+        let views: Vec<_> = made.iter().map(|(values, _)| values.view()).collect();
+        let values = stack(Axis(0), &views).map_err(ExperimentError::stage(STAGE))?;
+        writer.write_block(range.start, &values).map_err(&wrap)?;
         progress.advance(range.len() as u64);
     }
     let store = writer.finish().map_err(&wrap)?;
     progress.finish();
     Ok(store)
+}
+
+/// The axes of a state: components, or points and components.
+fn dimensions(system: &Dynamics) -> Vec<Dimension> {
+    let names = system.component_names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let components = Dimension::named("component", &names);
+    match system.flow() {
+        None => vec![components],
+        Some(flow) => {
+            let centres = flow.output().centres();
+            vec![Dimension::grid("x", centres.clone(), "1"), Dimension::grid("y", centres, "1"), components]
+        }
+    }
 }

@@ -59,7 +59,7 @@ pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, Experim
         return Ok(model);
     }
     let mut executor = run.executor()?;
-    let window = [e.score.window(), run.system.state_dim()];
+    let window = [&[e.score.window()], &run.system.state_shape()[..]].concat();
     let average = e.training.average.map(|decay| Average { decay });
     let settings = sda_diffusion::Training {
         schedule: e.schedule,
@@ -195,6 +195,7 @@ pub(crate) struct Windows<'a> {
     pub(crate) training: Range<usize>,
     validation: Range<usize>,
     states: usize,
+    state_dim: usize,
     offset: Vec<f32>,
     scale: Vec<f32>,
     order: Stream,
@@ -216,6 +217,7 @@ impl<'a> Windows<'a> {
             training: split.train.clone(),
             validation: split.validation.clone(),
             states,
+            state_dim: run.system.state_dim(),
             offset: normalisation.offset.iter().map(|&x| x as f32).collect(),
             scale: normalisation.scale.iter().map(|&x| x as f32).collect(),
             order: Stream::new(seed, ORDER),
@@ -225,7 +227,7 @@ impl<'a> Windows<'a> {
 
     /// Numbers of one window.
     pub(crate) fn window_len(&self) -> usize {
-        self.states * self.offset.len()
+        self.states * self.state_dim
     }
 
     /// One random window of every training trajectory, in random order: a function of (seed, epoch).

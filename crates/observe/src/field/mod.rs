@@ -2,10 +2,14 @@
 
 pub(crate) mod coarsen;
 pub(crate) mod crop;
+pub(crate) mod divergence;
+pub(crate) mod mask;
+pub(crate) mod spectrum;
 pub(crate) mod subsample;
 pub(crate) mod upsample;
 pub(crate) mod vorticity;
 
+pub use mask::Region;
 pub use upsample::Interpolation;
 
 /// The axes of a field, or why the shape is not one.

@@ -23,7 +23,7 @@ pub(crate) fn emit(g: &mut Graph, x: NodeId) -> NodeId {
 }
 
 /// f(i + 1) − f(i − 1)
-fn difference(g: &mut Graph, f: NodeId, axis: usize) -> NodeId {
+pub(super) fn difference(g: &mut Graph, f: NodeId, axis: usize) -> NodeId {
     let n = g.shape(f)[axis];
     let [after, before] = [1 % n, n - 1].map(|by| rolled(g, f, axis, by));
     g.sub(after, before)

@@ -60,6 +60,11 @@ impl Output {
         self.points
     }
 
+    /// Centres of the blocks along either axis [m], from 0 to 2π.
+    pub fn centres(&self) -> Vec<f64> {
+        (0..self.points).map(|i| (i as f64 + 0.5) * std::f64::consts::TAU / self.points as f64).collect()
+    }
+
     fn factors(&self, k: i32) -> Factors {
         let kh = f64::from(k) * std::f64::consts::TAU / (BLOCK * self.points as f64);
         let mean = if k == 0 { 1.0 } else { (0.5 * BLOCK * kh).sin() / (BLOCK * (0.5 * kh).sin()) };

@@ -43,8 +43,8 @@ impl Experiment {
 
     /// The tuning against the data, where the settings are tuned.
     ///
-    /// Shapes: states of `dim` components.
-    pub(in crate::config) fn check_tuning_with(&self, recipe: &Recipe, dim: usize, p: &mut Problems) {
+    /// Shapes: `state` that of one state.
+    pub(in crate::config) fn check_tuning_with(&self, recipe: &Recipe, state: &[usize], p: &mut Problems) {
         let Some(tuning) = self.tuning.as_ref().filter(|_| self.assimilation.settings == Settings::Tuned)
         else {
             return;
@@ -59,7 +59,7 @@ impl Experiment {
         );
         for (field, candidate) in tuning.all() {
             for o in &self.observations {
-                if let Err(reason) = self.serves(candidate, o, dim) {
+                if let Err(reason) = self.serves(candidate, o, state) {
                     p.add(&field, format!("it can't serve observation «{}»: {reason}", o.name));
                 }
             }
@@ -67,8 +67,8 @@ impl Experiment {
     }
 
     /// Errors: why a candidate can't serve an observation.
-    fn serves(&self, candidate: &Candidate, o: &ObservationConfig, dim: usize) -> Result<(), String> {
-        let nothing = ArrayD::zeros(vec![1, self.assimilation.length, dim]);
+    fn serves(&self, candidate: &Candidate, o: &ObservationConfig, state: &[usize]) -> Result<(), String> {
+        let nothing = ArrayD::zeros([&[1, self.assimilation.length], state].concat());
         let cases = Cases::observe(nothing, o.operator.clone(), o.noise_std, Stream::new(0, 0));
         let posterior =
             cases.and_then(|cases| Ok((cases.shape(1), cases.posterior(self.prior(), candidate, 1)?)));

@@ -21,12 +21,13 @@ pub(crate) fn histograms(
     part: &Part<'_>,
     name: &str,
     observed: &[Observed],
-    references: &[Reference],
+    references: &[Option<Reference>],
 ) -> Result<Drawing, ExperimentError> {
     let Part { run, samples, scores, .. } = part;
     let e = &run.loaded.experiment;
     let of_name = |at: usize| observed[at].config.name == name;
-    let first = references.iter().enumerate().filter(|(at, _)| of_name(*at)).map(|(at, r)| (at, &r.runs[0]));
+    let first = references.iter().enumerate().filter(|(at, _)| of_name(*at));
+    let first = first.filter_map(|(at, r)| Some((at, &r.as_ref()?.runs[0])));
     let mut sets = vec![("particle filter".to_owned(), None, first.collect::<Vec<_>>())];
     for &c in part.corrections(name) {
         let ours = samples.iter().filter(|p| of_name(p.observed) && p.corrections == c && p.count() > 0);

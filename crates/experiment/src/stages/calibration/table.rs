@@ -28,7 +28,9 @@ pub(crate) fn table(part: &Part<'_>, name: &str) -> Table {
         };
         [Cell::Text(label)].into_iter().chain(COLUMNS.iter().map(|(_, metric)| cell(metric))).collect()
     };
-    let mut rows = vec![row("particle filter".into(), None)];
+    let filtered = run.loaded.experiment.reference.is_some();
+    let mut rows = Vec::new();
+    rows.extend(filtered.then(|| row("particle filter".into(), None)));
     rows.extend(part.corrections(name).iter().map(|&c| row(format!("SDA, C = {c}"), Some(c))));
     let climate = scores.mean(name, None, "climatological_innovation_chi2");
     let climate = climate.map_or(String::new(), |(value, _)| {
