@@ -201,6 +201,37 @@ pub struct ObservationConfig {
     pub operator: Operator,
     /// In the operator's unit.
     pub noise_std: f64,
+    /// What is observed in place of a test trajectory: this number everywhere, without noise drawn. There is no truth
+    /// then to hold samples against.
+    #[serde(default)]
+    pub target: Option<f64>,
+    /// In place of `assimilation.length`.
+    #[serde(default)]
+    pub length: Option<usize>,
+    /// In place of `assimilation.sampler.steps`.
+    #[serde(default)]
+    pub steps: Option<u32>,
+    /// In place of `assimilation.guidance`.
+    #[serde(default)]
+    pub guidance: Option<Guidance>,
+    /// In place of `assimilation.place`.
+    #[serde(default)]
+    pub place: Option<Place>,
+}
+
+impl Experiment {
+    /// The experiment as it is for one of its observations.
+    pub fn of(&self, o: &ObservationConfig) -> Self {
+        let mut e = self.clone();
+        let a = &mut e.assimilation;
+        a.length = o.length.unwrap_or(a.length);
+        a.place = o.place.unwrap_or(a.place);
+        if a.settings == Settings::Given {
+            a.sampler.steps = o.steps.unwrap_or(a.sampler.steps);
+            a.guidance = o.guidance.clone().unwrap_or_else(|| a.guidance.clone());
+        }
+        e
+    }
 }
 
 /// Sampling the posterior.

@@ -1,6 +1,7 @@
 //! Settings, names, errors, and every experiment of the workspace.
 
 mod errors;
+mod fields;
 mod resolved;
 mod settings;
 mod tuning;

@@ -1,7 +1,7 @@
 //! Checks across fields, all reported at once.
 
 use super::prior::check_posterior;
-use super::{Experiment, Recipe, ScoreConfig, Settings};
+use super::{Experiment, ObservationConfig, Recipe, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
 use ndarray::ArrayD;
@@ -96,13 +96,16 @@ impl Experiment {
     fn check_score(&self, p: &mut Problems) {
         p.result("score.network", self.score.network().validate());
         let window = self.score.window();
-        let length = self.assimilation.length;
         if let ScoreConfig::Local { order, stride, network } = &self.score {
-            p.that(
-                window <= length,
-                "score.order",
-                format!("a window of 2·{order} + 1 = {window} states is longer than the trajectory, assimilation.length = {length}"),
-            );
+            for (field, length) in self.lengths() {
+                p.that(
+                    window <= length,
+                    "score.order",
+                    format!(
+                        "a window of 2·{order} + 1 = {window} states is longer than the trajectory, {field} = {length}"
+                    ),
+                );
+            }
             p.that(
                 (1..=window).contains(stride),
                 "score.stride",
@@ -130,12 +133,40 @@ impl Experiment {
             p.that(plain && !o.name.is_empty(), &at("name"), "must be letters, digits, '_' or '-'");
             p.that(names.insert(&o.name), &at("name"), format!("«{}» is there twice", o.name));
             p.positive(&at("noise_std"), o.noise_std);
+            if let Some(target) = o.target {
+                let reason = format!("must be finite, and is {target}");
+                p.that(target.is_finite(), &at("target"), reason);
+                let reason = "is no observation of a trajectory, which a reference and a tuning need";
+                let needed = self.reference.is_some() || self.assimilation.settings == Settings::Tuned;
+                p.that(!needed, &at("target"), reason);
+            }
+            let given = self.assimilation.settings == Settings::Given;
+            let tuned = "is what the tuning chooses";
+            p.that(given || o.steps.is_none(), &at("steps"), tuned);
+            p.that(given || o.guidance.is_none(), &at("guidance"), tuned);
+            p.that(given || o.place.is_none(), &at("place"), tuned);
+            if let Some(guidance) = &o.guidance {
+                p.result(&at("guidance"), guidance.check());
+            }
+            if let Some(steps) = o.steps {
+                p.that(steps > 0, &at("steps"), "must be at least 1, and is 0");
+            }
         }
+    }
+
+    /// States of trajectories, with their fields: the assimilation's, and each observation's own.
+    fn lengths(&self) -> Vec<(String, usize)> {
+        let own = self.observations.iter().enumerate();
+        let own = own.filter_map(|(i, o)| Some((format!("observations.{i}.length"), o.length?)));
+        [("assimilation.length".to_owned(), self.assimilation.length)].into_iter().chain(own).collect()
     }
 
     fn check_assimilation(&self, p: &mut Problems) {
         let a = &self.assimilation;
-        p.that(a.length > 0, "assimilation.length", "must be at least 1, and is 0");
+        for (field, length) in self.lengths() {
+            p.that(length > 0, &field, "must be at least 1, and is 0");
+            p.count(&field, length);
+        }
         p.that(a.trajectories > 0, "assimilation.trajectories", "must be at least 1, and is 0");
         p.that(a.samples > 1, "assimilation.samples", format!("must be at least 2, and is {}", a.samples));
         p.that(!a.corrections.is_empty(), "assimilation.corrections", "needs at least one number");
@@ -162,7 +193,6 @@ impl Experiment {
             p.that(a.settings == Settings::Given, "assimilation.twisted", reason);
         }
         p.count("assimilation.samples", a.samples);
-        p.count("assimilation.length", a.length);
         if let Some(twisted) = a.twisted {
             p.count("assimilation.twisted.particles", twisted.particles.saturating_mul(a.samples));
         }
@@ -199,6 +229,9 @@ impl Experiment {
             p.that(names.insert(&r.name), &at("name"), format!("«{}» is there twice", r.name));
             let is_known = self.observations.iter().any(|o| o.name == r.observation);
             p.that(is_known, &at("observation"), format!("there is no observation «{}»", r.observation));
+            let own = |o: &&ObservationConfig| o.name == r.observation && (o.length.is_some() || o.target.is_some());
+            let reason = "a rollout follows an observation of assimilation.length states of a test trajectory";
+            p.that(!self.observations.iter().any(|o| own(&o)), &at("observation"), reason);
             p.result(&at("conditioning"), r.conditioning.check());
             p.result(&at("corrections"), a.sampler.with(self.schedule, r.corrections, 0.0).check());
             if let Some(guidance) = &r.guidance {
@@ -224,11 +257,14 @@ impl Experiment {
     pub fn validate_with(&self, recipe: &Recipe, path: &Path) -> Result<(), ExperimentError> {
         let mut p = Problems::default();
         let (length, steps) = (self.assimilation.length, recipe.steps);
-        p.that(
-            length <= steps,
-            "assimilation.length",
-            format!("{length} states are longer than the data's {steps}"),
-        );
+        // A target takes the place of data.
+        let targeted = |i: usize| self.observations[i].target.is_some();
+        for (i, (field, length)) in self.lengths().into_iter().enumerate() {
+            let own = self.observations.iter().enumerate().filter(|(_, o)| o.length.is_some());
+            let is_free = i > 0 && own.map(|(at, _)| at).nth(i - 1).is_some_and(targeted);
+            let reason = format!("{length} states are longer than the data's {steps}");
+            p.that(is_free || length <= steps, &field, reason);
+        }
         let window = self.score.window();
         p.that(
             window <= steps,
@@ -280,6 +316,7 @@ impl Experiment {
                 }
                 for (i, o) in self.observations.iter().enumerate() {
                     let at = format!("observations.{i}.operator");
+                    let length = o.length.unwrap_or(length);
                     match o.operator.output_shape(&of(length)) {
                         Err(e) => p.add(&at, e.to_string()),
                         Ok(_) if self.reference.is_none() => {}
@@ -293,7 +330,7 @@ impl Experiment {
                         format!("must be one of the state's {d}, counted from 0, and is {}", modes.component),
                     );
                 }
-                self.check_posteriors(&mut p, length, &state);
+                self.check_posteriors(&mut p, &state);
                 if let Some(reference) = &self.reference {
                     let filtered = "has no particle filter: leave `reference` out";
                     let reason = format!("{} {filtered}", system.name());
@@ -314,13 +351,14 @@ impl Experiment {
 
 impl Experiment {
     /// Whether the guidance, where it is given, serves each of the observations, of trajectories [L, state…].
-    fn check_posteriors(&self, p: &mut Problems, length: usize, state: &[usize]) {
-        let a = &self.assimilation;
-        if a.settings == Settings::Tuned {
+    fn check_posteriors(&self, p: &mut Problems, state: &[usize]) {
+        if self.assimilation.settings == Settings::Tuned {
             return;
         }
-        let (shape, prior) = ([&[a.samples, length], state].concat(), self.prior());
+        let prior = self.prior();
         for o in &self.observations {
+            let a = &self.of(o).assimilation;
+            let shape = [&[a.samples, a.length], state].concat();
             let Ok(seen) = o.operator.output_shape(&shape) else { continue };
             let nothing = ArrayD::zeros(&seen[1..]);
             let Ok(observation) = Observation::new(o.operator.clone(), nothing, o.noise_std) else {

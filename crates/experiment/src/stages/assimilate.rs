@@ -153,7 +153,7 @@ impl Job<'_> {
         let prior = e.prior();
         let mut predictor =
             Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
-        covariance::give(&mut predictor, run, store)?;
+        covariance::give(&mut predictor, run, store, a.length)?;
         let shape = run.shape(a.samples, a.length);
         let planned: Box<dyn Resumable> = match a.twisted {
             None => Box::new(

@@ -49,9 +49,11 @@ impl<'a> Climate<'a> {
         Ok(self.states.insert(states))
     }
 
-    /// The first states of each trajectory, as many as are assimilated [N, L, D].
+    /// The first states of each trajectory, as many as any observation is of [N, L, D].
     fn read(&self, size: usize) -> Result<Array3<f64>, ExperimentError> {
-        let (length, dim) = (self.run.loaded.experiment.assimilation.length, self.run.system.state_dim());
+        let e = &self.run.loaded.experiment;
+        let longest = e.observations.iter().map(|o| e.of(o).assimilation.length).max();
+        let (length, dim) = (longest.unwrap_or(e.assimilation.length), self.run.system.state_dim());
         let mut states = Array3::zeros((size, length, dim));
         for (mut states, trajectory) in
             states.outer_iter_mut().zip(self.store.description().split.train.clone())

@@ -11,16 +11,18 @@ const STAGE: &str = "assimilate";
 /// Windows for each number of a window: the covariance's relative error is √(1/100) in each direction.
 const WINDOWS_A_NUMBER: usize = 100;
 
-/// Gives a posterior guided by JFPS the covariance of training trajectories, normalised: of as many states as it takes.
+/// Gives a posterior of so many states, guided by JFPS, the covariance of training trajectories, normalised: of as many
+/// states as it takes.
 ///
 /// Errors: trajectories shorter than these states; a covariance without eigenvalues.
 pub(crate) fn give<P: NoisePredictor>(
     posterior: &mut Posterior<P>,
     run: &Run,
     store: &TrajectoryStore,
+    length: usize,
 ) -> Result<(), ExperimentError> {
     if let Guidance::Jfps { covariance, .. } = posterior.guidance {
-        let states = posterior.covariance_states(run.loaded.experiment.assimilation.length);
+        let states = posterior.covariance_states(length);
         posterior.covariance = Some(estimate(run, store, states, covariance)?);
     }
     Ok(())

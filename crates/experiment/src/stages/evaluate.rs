@@ -170,6 +170,10 @@ fn of_samples(
         return Ok(values);
     }
     let Some((r, of_reference)) = beside else {
+        if o.config.target.is_some() {
+            values.push(("residual_over_noise", densities(run, o, &p.values)?.residual_over_noise));
+            return Ok(values);
+        }
         values.extend(of_set(run, o, &p.values)?);
         return Ok(values);
     };

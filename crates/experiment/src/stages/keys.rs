@@ -26,7 +26,7 @@ pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 10] = [
+const LATER: [&str; 15] = [
     "times: Uniform,",
     "weight: Noise,",
     "integrator: Exponential,",
@@ -37,6 +37,11 @@ const LATER: [&str; 10] = [
     "levels: Shared,",
     "floor: 0.0,",
     "cut: None,",
+    "target: None,",
+    "length: None,",
+    "steps: None,",
+    "guidance: None,",
+    "place: None,",
 ];
 
 /// Settings as text, without those of [`LATER`] that leave everything as it was: such results keep their keys.
@@ -68,8 +73,10 @@ pub(crate) fn observation(
     kind: usize,
     trajectory: usize,
 ) -> String {
-    let place = format!("{} {kind} {trajectory} {}", e.assimilation.length, e.seed);
-    key("observe", &[&data(recipe), &to_text(o), &place])
+    let place = format!("{} {kind} {trajectory} {}", e.of(o).assimilation.length, e.seed);
+    // How it is sampled is not what is observed.
+    let o = ObservationConfig { length: None, steps: None, guidance: None, place: None, ..o.clone() };
+    key("observe", &[&data(recipe), &as_before(&o), &place])
 }
 
 /// The particle filter's samples of one observation.
@@ -86,7 +93,7 @@ pub(crate) fn samples(
     o: &ObservationConfig,
     corrections: u32,
 ) -> String {
-    let a = &e.assimilation;
+    let a = &e.of(o).assimilation;
     let sampler = a.sampler.with(e.schedule, corrections, o.noise_std);
     let mut parts = vec![model.to_owned(), observation.to_owned(), to_text(&e.score), to_text(&a.guidance)];
     parts.push(as_before(&sampler));
@@ -114,7 +121,7 @@ pub(crate) fn tuning(
 ) -> String {
     let sampler = candidate.sampler(e.schedule, o.noise_std);
     let observed = format!("{} {}", to_text(&o.operator), o.noise_std);
-    let drawn = format!("{} {} {} {}", e.assimilation.length, tuning.trajectories, tuning.samples, e.seed);
+    let drawn = format!("{} {} {} {}", e.of(o).assimilation.length, tuning.trajectories, tuning.samples, e.seed);
     let place = to_text(&candidate.place);
     let how = [to_text(&e.score), to_text(&candidate.guidance), place, as_before(&sampler)];
     let mut parts = [&[model.to_owned(), data(recipe), observed, drawn][..], &how].concat();

@@ -15,5 +15,7 @@ pub(crate) mod rollout;
 pub(crate) mod samples;
 mod scores;
 pub(crate) mod simulate;
+#[cfg(test)]
+mod tests;
 pub(crate) mod train;
 pub(crate) mod tune;

@@ -26,7 +26,7 @@ pub(crate) struct Observed {
     pub(crate) key: String,
     /// y, of the operator's output shape.
     pub(crate) y: ArrayD<f64>,
-    /// The truth [L, D] in physical units, a field's states laid out flat.
+    /// The truth [L, D] in physical units, a field's states laid out flat; zeros where there is none.
     pub(crate) truth: Array2<f64>,
 }
 
@@ -58,7 +58,7 @@ fn one(
     trajectory: usize,
 ) -> Result<Observed, ExperimentError> {
     let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
-    let e = &run.loaded.experiment;
+    let e = &run.loaded.experiment.of(config);
     let key = keys::observation(&run.recipe, e, config, kind, trajectory);
     let path = run.folder.join(format!("observations/{}-{trajectory}.safetensors", config.name));
     let observed = |y: ArrayD<f64>, truth: Array2<f64>| Observed {
@@ -78,7 +78,10 @@ fn one(
         }
     }
     let test = store.description().split.test.start + trajectory;
-    let truth = store.read_window(test, 0, e.assimilation.length).map_err(&wrap)?;
+    let truth = match config.target {
+        Some(_) => ArrayD::zeros(&run.shape(1, e.assimilation.length)[1..]),
+        None => store.read_window(test, 0, e.assimilation.length).map_err(&wrap)?,
+    };
     let mut normalised = truth.mapv(f64::from).insert_axis(Axis(0));
     run.system.normalisation().normalise(&mut normalised);
     let clean = config.operator.apply(normalised.view()).map_err(ExperimentError::stage(STAGE))?;
@@ -92,7 +95,9 @@ fn one(
     );
     let mut y = clean.as_standard_layout().into_owned();
     // Rounded to what the file holds, so that a run that reads it again has the same bits.
-    y.iter_mut().zip(&noise).for_each(|(y, z)| *y = f64::from((*y + config.noise_std * z) as f32));
+    y.iter_mut().zip(&noise).for_each(|(y, z)| {
+        *y = f64::from(config.target.unwrap_or(*y + config.noise_std * z) as f32);
+    });
     let file = Observations {
         y: y.mapv(|v| v as f32),
         noise_std: ArrayD::from_elem(vec![], config.noise_std as f32),

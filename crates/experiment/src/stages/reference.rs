@@ -127,7 +127,7 @@ fn filter(
     burn_in: u32,
     independent: u32,
 ) -> Result<ParticleHistory, ExperimentError> {
-    let e = &run.loaded.experiment;
+    let e = &run.loaded.experiment.of(&o.config);
     let (observations, operator) = per_state(run, o)?;
     let stream = Stream::new(seed(e.seed, [o.kind as u32, o.trajectory as u32, independent]), PARTICLES);
     let filter = BootstrapFilter { system: run.chain()?, particles, burn_in, resample_below: 1.0, stream };
@@ -139,7 +139,7 @@ pub(crate) type Seen = BentOperator<Box<dyn Fn(f64) -> f64 + Sync>>;
 
 /// The observation as the filter takes it: a function of single physical states.
 pub(crate) fn per_state(run: &Run, o: &Observed) -> Result<(Observations, Seen), ExperimentError> {
-    let e = &run.loaded.experiment;
+    let e = &run.loaded.experiment.of(&o.config);
     let d = run.system.state_dim();
     let part =
         o.config.operator.per_state(e.assimilation.length, d).ok_or_else(|| ExperimentError::Stage {

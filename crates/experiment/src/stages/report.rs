@@ -92,7 +92,7 @@ fn fan(
     reference: &Reference,
     best: &PosteriorSamples,
 ) -> Result<Drawing, ExperimentError> {
-    let e = &run.loaded.experiment;
+    let e = &run.loaded.experiment.of(&o.config);
     let names = run.system.component_names();
     let components: Vec<&str> = names.iter().map(String::as_str).collect();
     let times: Vec<f64> = (0..e.assimilation.length).map(|i| i as f64 * run.system.dt()).collect();
@@ -337,6 +337,13 @@ fn steps(e: &Experiment, settled: &Settled) -> String {
     format!("tuned: {}", all.join("; "))
 }
 
+/// States of a sample, one number for all observations or each observation's own.
+fn lengths(e: &Experiment) -> String {
+    let mut lengths: Vec<usize> = e.observations.iter().map(|o| e.of(o).assimilation.length).collect();
+    lengths.dedup();
+    lengths.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// What was trained and sampled, in one paragraph.
 fn summary(part: &Part<'_>) -> String {
     let Part { run, model, settled, .. } = part;
@@ -355,7 +362,7 @@ fn summary(part: &Part<'_>) -> String {
         "{name}{} with {parameters} parameters, {trained}; {} samples of {} states for each of {} test trajectories, {}.",
         score_name(&e.score),
         e.assimilation.samples,
-        e.assimilation.length,
+        lengths(e),
         e.assimilation.trajectories,
         steps(e, settled)
     )

@@ -51,10 +51,10 @@ pub(crate) struct Tuned {
 /// The settings given, or those that are tuned: as chosen before, or else chosen now.
 pub(crate) fn settle(run: &Run, store: &TrajectoryStore, model: &Model) -> Result<Settled, ExperimentError> {
     let mut e = run.loaded.experiment.clone();
-    let all = e.observations.len();
     if e.assimilation.settings == Settings::Given {
         let resolved = run.loaded.resolved.clone();
-        return Ok(Settled { experiments: vec![e; all], resolved, tuned: Tuned::default() });
+        let experiments = e.observations.iter().map(|o| e.of(o)).collect();
+        return Ok(Settled { experiments, resolved, tuned: Tuned::default() });
     }
     let mut tuning = e.tuning.clone().unwrap_or_default();
     let is_chosen = |o: &ObservationConfig| tuning.chosen.contains_key(&o.name);
@@ -64,7 +64,7 @@ pub(crate) fn settle(run: &Run, store: &TrajectoryStore, model: &Model) -> Resul
         tune(run, store, model, |o| !is_chosen(o))?
     };
     tuning.chosen.extend(tuned.chosen.clone());
-    let with = |o: &ObservationConfig| with(&e, &tuning.chosen[&o.name]);
+    let with = |o: &ObservationConfig| with(&e.of(o), &tuning.chosen[&o.name]);
     let experiments = e.observations.iter().map(with).collect();
     e.tuning = Some(tuning);
     let resolved = to_text(&e);
@@ -98,12 +98,12 @@ pub(crate) fn tune(
         tuning.candidates.iter().map(cost).collect::<Result<_, _>>().map_err(ExperimentError::stage(STAGE))
     };
     let costs: Vec<Vec<usize>> = observations.iter().map(|o| costs(o)).collect::<Result<_, _>>()?;
-    let truth = truth(run, store, tuning.trajectories)?;
     let progress = run.progress(STAGE, costs.iter().flatten().sum());
     let (mut done, mut all_reused, mut tuned, mut rows) = (0, true, Tuned::default(), Vec::new());
     for (o, costs) in observations.into_iter().zip(&costs) {
         let noise = Stream::new(e.seed, NOISE);
-        let cases = Cases::observe(truth.clone(), o.operator.clone(), o.noise_std, noise)
+        let truth = truth(run, store, tuning.trajectories, e.of(o).assimilation.length)?;
+        let cases = Cases::observe(truth, o.operator.clone(), o.noise_std, noise)
             .map_err(ExperimentError::stage(STAGE))?;
         let mut trials = Vec::with_capacity(costs.len());
         for (candidate, cost) in tuning.candidates.iter().zip(costs) {
@@ -149,9 +149,13 @@ fn remark(o: &ObservationConfig, choice: &Choice) -> Option<String> {
 }
 
 /// A window of each of the first validation trajectories, normalised [R, L, D].
-fn truth(run: &Run, store: &TrajectoryStore, count: usize) -> Result<ArrayD<f64>, ExperimentError> {
+fn truth(
+    run: &Run,
+    store: &TrajectoryStore,
+    count: usize,
+    length: usize,
+) -> Result<ArrayD<f64>, ExperimentError> {
     let e = &run.loaded.experiment;
-    let length = e.assimilation.length;
     let free = (store.layout().length - length + 1) as u32;
     let starts = Stream::new(e.seed, STARTS);
     let validation = store.description().split.validation.clone();
@@ -214,7 +218,7 @@ impl One<'_> {
         let prior = e.prior();
         let mut posterior =
             self.cases.posterior(&*prior, self.candidate, n).map_err(ExperimentError::stage(STAGE))?;
-        covariance::give(&mut posterior, run, self.store)?;
+        covariance::give(&mut posterior, run, self.store, e.of(self.o).assimilation.length)?;
         let planned = self
             .candidate
             .sampler(e.schedule, self.o.noise_std)

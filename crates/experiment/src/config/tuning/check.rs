@@ -68,7 +68,7 @@ impl Experiment {
 
     /// Errors: why a candidate can't serve an observation.
     fn serves(&self, candidate: &Candidate, o: &ObservationConfig, state: &[usize]) -> Result<(), String> {
-        let nothing = ArrayD::zeros([&[1, self.assimilation.length], state].concat());
+        let nothing = ArrayD::zeros([&[1, self.of(o).assimilation.length], state].concat());
         let cases = Cases::observe(nothing, o.operator.clone(), o.noise_std, Stream::new(0, 0));
         let posterior =
             cases.and_then(|cases| Ok((cases.shape(1), cases.posterior(self.prior(), candidate, 1)?)));

@@ -1,0 +1,61 @@
+//! Experiments on fields, and what an observation has of its own.
+
+use super::root;
+use crate::config::{Experiment, Setting, load, load_recipe};
+use sda_diffusion::{Guidance, Place};
+
+/// The smoke tier of Kolmogorov flow with settings applied.
+fn loaded(settings: &[&str]) -> Result<Experiment, String> {
+    let settings: Vec<Setting> = settings.iter().map(|s| Setting::parse(s).unwrap()).collect();
+    let path = root().join("experiments/kolmogorov.ron");
+    let e = load(&path, Some("smoke"), &settings).map_err(|e| e.to_string())?.experiment;
+    let mut recipe = load_recipe(&root().join("datasets"), &e.dataset).unwrap();
+    recipe.split = e.data.split.unwrap_or(recipe.split);
+    recipe.steps = e.data.steps.unwrap_or(recipe.steps);
+    e.validate_with(&recipe, &path).map_err(|e| e.to_string())?;
+    Ok(e)
+}
+
+const LOOP: &str = "observations=[(name: \"loop\", operator: Difference(first: 0, second: 126), noise_std: 0.01, \
+    target: 0.0, length: 127, steps: 7, guidance: Sda(gamma: 0.1), place: Composed)]";
+
+#[test]
+fn an_observation_may_have_its_own_length_steps_guidance_and_place() {
+    let e = loaded(&[LOOP]).unwrap();
+    let own = e.of(&e.observations[0]).assimilation;
+    assert_eq!((own.length, own.sampler.steps, own.place), (127, 7, Place::Composed));
+    assert_eq!(own.guidance, Guidance::Sda { gamma: 0.1, detach: false });
+    let plain = loaded(&[]).unwrap();
+    assert_eq!(plain.of(&plain.observations[0]), plain);
+}
+
+#[test]
+fn what_fields_cannot_have_is_told_with_what_they_can() {
+    for (settings, words) in [
+        (&["reference=(particles: 64, burn_in: 1)"][..], &["reference", "no particle filter"][..]),
+        (
+            &["score=Local(order: 2, network: ResMlp((features: 10, embedding: 8, hidden_features: [8])))"],
+            &["score.network", "use a UNet"],
+        ),
+        (&["score.network.channels=2"], &["score.network", "reads 2 values"]),
+        (&["data.steps=20"], &["assimilation.length", "29 states are longer than the data's 20"]),
+        (&["observations.0.length=40"], &["observations.0.length", "40 states are longer than the data's 32"]),
+        (&["observations.0.length=4"], &["score.order", "observations.0.length = 4"]),
+        (&["observations.0.operator=Coarsen(6)"], &["observations.0.operator", "6 × 6"]),
+        (
+            &["observations.0.operator=Mask(Ring(inner: 3.0, outer: 4.0))"],
+            &["observations.0.operator", "hides everything"],
+        ),
+        (&["observations.0.target=NaN"], &["observations.0.target", "finite"]),
+        (&["observations.0.steps=0"], &["observations.0.steps", "at least 1"]),
+        (
+            &["observations.0.operator=Difference(first: 0, second: 28)"],
+            &["assimilation.guidance", "coarse"],
+        ),
+    ] {
+        let message = loaded(settings).expect_err(settings[0]);
+        for word in words {
+            assert!(message.contains(word), "«{word}» is not in: {message}");
+        }
+    }
+}

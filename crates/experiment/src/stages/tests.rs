@@ -1,0 +1,154 @@
+//! Experiments on fields from end to end: a flow of 16 × 16 points.
+
+use crate::config::Setting;
+use crate::run::{Options, Run};
+use sda_data::ModelFile;
+use sda_device::DeviceChoice;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const RECIPE: &str = r#"(
+    description: "a small flow",
+    system: Kolmogorov(grid: 32, output: 16),
+    seed: 3,
+    burn_in: 2,
+    steps: 12,
+    split: (4, 2, 2),
+)"#;
+
+/// Everything that is seen of fields, with next to no training.
+const EXPERIMENT: &str = r#"(
+    title: "a small flow",
+    source: "nowhere",
+    seed: 1,
+    dataset: "flow",
+    score: Local(
+        order: 1,
+        network: UNet((
+            channels: 6,
+            embedding: 8,
+            hidden_channels: [4, 8],
+            hidden_blocks: [1, 1],
+            kernel: 3,
+            stride: 2,
+            boundary: [Circular, Circular],
+            context: Forcing(wavenumber: 4),
+        )),
+    ),
+    denoiser: Preconditioned(data_std: 1.0),
+    training: (epochs: 2, batch: 4, learning_rate: 1e-3),
+    observations: [
+        (name: "coarse", operator: Compose([EveryNth(3), Coarsen(4)]), noise_std: 0.1),
+        (
+            name: "bent",
+            operator: Compose([EveryNth(2), Vorticity, Saturate, Crop(start: (2, 2), size: (8, 9))]),
+            noise_std: 0.05,
+            length: 5,
+            steps: 3,
+        ),
+        (
+            name: "ring",
+            operator: Compose([States(start: 7, count: 1), Vorticity, Mask(Ring(inner: 0.4, outer: 0.6))]),
+            noise_std: 0.2,
+            target: 0.6,
+            length: 8,
+        ),
+        (
+            name: "loop",
+            operator: Difference(first: 0, second: 14),
+            noise_std: 0.01,
+            target: 0.0,
+            length: 15,
+            guidance: Sda(gamma: 0.1),
+            place: Composed,
+        ),
+    ],
+    assimilation: (
+        length: 10,
+        trajectories: 2,
+        samples: 3,
+        corrections: [1],
+        guidance: Mmps(iterations: 1),
+        place: Windowed,
+        sampler: (steps: 4, tau: 0.25, grid: Squared),
+    ),
+)"#;
+
+fn run(folder: &Path, out: &str, threads: usize, settings: &[&str]) -> String {
+    let options = Options {
+        root: folder.to_owned(),
+        out: Some(folder.join(out)),
+        data: Some(folder.join("data")),
+        tier: None,
+        settings: settings.iter().map(|s| Setting::parse(s).unwrap()).collect(),
+        threads,
+        device: DeviceChoice::Cpu,
+        quiet: true,
+        checkpoint: Duration::ZERO,
+        interrupted: Arc::default(),
+    };
+    let run = Run::prepare("flow", &options).unwrap_or_else(|e| panic!("failed to {e}"));
+    let outcome = run.execute().unwrap_or_else(|e| panic!("failed to {e}"));
+    std::fs::read_to_string(outcome.folder.join("metrics.csv")).unwrap()
+}
+
+fn workspace() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [("datasets/flow.ron", RECIPE), ("experiments/flow.ron", EXPERIMENT)] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// Names of one observation's metrics over the trajectories.
+fn metrics(csv: &str, observation: &str) -> BTreeSet<String> {
+    let all = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    all.filter(|cells| cells[0] == observation && cells[2].is_empty()).map(|cells| cells[3].to_owned()).collect()
+}
+
+#[test]
+fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
+    let folder = workspace();
+    let csv = run(folder.path(), "run", 1, &[]);
+    assert_eq!(csv, run(folder.path(), "again", 2, &[]), "on two threads");
+    for seen in ["coarse", "bent"] {
+        let names = metrics(&csv, seen);
+        for name in ["residual_over_noise", "log_likelihood", "rmse", "crps", "spread_skill", "coverage_90"] {
+            assert!(names.contains(name), "{seen}: {names:?}");
+        }
+        assert!(!names.contains("log_prior") && !names.contains("w1"), "{names:?}");
+    }
+    // There is no truth to be held against.
+    for painted in ["ring", "loop"] {
+        let want = ["diverged", "residual_over_noise"].map(str::to_owned);
+        assert_eq!(metrics(&csv, painted), want.into());
+    }
+    let samples = |name: &str| {
+        let file = ModelFile::load(&folder.path().join(format!("run/samples/{name}-c1.safetensors"))).unwrap();
+        file.tensors["samples"].shape().to_vec()
+    };
+    assert_eq!(samples("coarse-0"), [3, 10, 16, 16, 2]);
+    assert_eq!(samples("bent-1"), [3, 5, 16, 16, 2]);
+    assert_eq!(samples("loop-0"), [3, 15, 16, 16, 2]);
+}
+
+/// A setting of one observation's sampling leaves the others' samples where they are, and all observations.
+#[test]
+fn an_observations_own_settings_are_a_matter_of_its_samples_alone() {
+    let folder = workspace();
+    run(folder.path(), "run", 1, &[]);
+    let written = |name: &str| {
+        let path = folder.path().join("run").join(name);
+        std::fs::metadata(&path).unwrap_or_else(|e| panic!("{name}: {e}")).modified().unwrap()
+    };
+    let names = ["samples/coarse-0-c1.safetensors", "observations/bent-0.safetensors", "samples/bent-0-c1.safetensors"];
+    let before = names.map(written);
+    run(folder.path(), "run", 1, &["observations.1.steps=5"]);
+    let after = names.map(written);
+    assert_eq!(before[..2], after[..2]);
+    assert_ne!(before[2], after[2]);
+}
