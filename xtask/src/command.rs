@@ -95,6 +95,8 @@ window, grid and integrator; fails where a row is not as recorded.
         usage: "test [options]",
         help: "Runs every test of the workspace: `cargo test --workspace`, with your options added.
 
+  --slow           the tests that take minutes too: statistics of developed flows
+
   cargo xtask test
   cargo xtask test -p sda-graph
   cargo xtask test conformance",
@@ -108,6 +110,7 @@ window, grid and integrator; fails where a row is not as recorded.
   <suite>          cpu or gpu
   --peer torch     also time the same work in PyTorch, in turns; the first time this creates
                    benches/peers/.venv (Python 3.10 or later; up to 5 GB from PyPI)
+  --peer jax-cfd   the simulator's items beside the published data generator's solver, the same way (0.5 GB)
   every other option goes to the benchmark, such as:
   --rounds <N>     turns at most
   --save <folder>  writes cpu.md, or gpu-<adapter>.md, and the same as JSON there
@@ -122,6 +125,7 @@ gpu:
   --only a,b       kernels and programs whose names hold one of these
 
   cargo xtask bench cpu --peer torch --save benches/reports
+  cargo xtask bench cpu --peer jax-cfd --threads 1 --save benches/reports
   cargo xtask bench gpu --peer torch --save benches/reports",
         parse: bench,
     },
@@ -265,7 +269,13 @@ fn sda(command: &str, profile: Option<OsString>) -> Step {
 }
 
 #[allow(clippy::unnecessary_wraps)] // the list of commands holds functions of one type
-fn test(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+fn test(mut arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let given = arguments.len();
+    arguments.retain(|a| a != "--slow");
+    if arguments.len() < given {
+        let harness = if arguments.iter().any(|a| a == "--") { &[][..] } else { &["--"][..] };
+        arguments.extend(harness.iter().chain(&["--include-ignored"]).map(OsString::from));
+    }
     // A package named by the caller takes the place of the whole workspace.
     let before_harness = arguments.iter().take_while(|a| *a != "--");
     let mut names = before_harness.map(|a| a.to_string_lossy());
@@ -293,7 +303,11 @@ fn bench(arguments: Vec<OsString>) -> anyhow::Result<Request> {
             last = last.args(["--peer", "torch"]);
             vec![Step::new("bash").args([root().join("benches/peers/setup.sh")])]
         }
-        Some(peer) => bail!("unknown peer '{}'; the only one is torch", peer.to_string_lossy()),
+        Some(peer) if peer == "jax-cfd" => {
+            last = last.args(["--peer", "jax-cfd"]);
+            vec![Step::new("bash").args([root().join("benches/peers/setup.sh").into(), OsString::from("jax-cfd")])]
+        }
+        Some(peer) => bail!("unknown peer '{}'; there are torch and jax-cfd", peer.to_string_lossy()),
     };
     Ok(Request::HandOver { before, last })
 }

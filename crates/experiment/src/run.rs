@@ -243,7 +243,10 @@ impl Run {
 
     /// The system as a chain, which a particle filter and densities need; the experiment was checked for it.
     pub(crate) fn chain(&self) -> Result<&dyn System, ExperimentError> {
-        self.system.chain().ok_or(sda_systems::SystemError::NoChain).map_err(ExperimentError::stage("reference"))
+        self.system
+            .chain()
+            .ok_or(sda_systems::SystemError::NoChain)
+            .map_err(ExperimentError::stage("reference"))
     }
 
     /// The shape of so many trajectories as a network sees them: [N, L, D], [N, L, x, y, C].

@@ -57,10 +57,7 @@ fn members() -> Vec<(Operator, Vec<usize>)> {
             ]),
             vec![2, 5, 3],
         ),
-        (
-            Operator::Sum(vec![(Operator::Identity, 2.0), (Operator::Saturate, 1.0)]),
-            vec![2, 3, 2],
-        ),
+        (Operator::Sum(vec![(Operator::Identity, 2.0), (Operator::Saturate, 1.0)]), vec![2, 3, 2]),
         (Operator::Vorticity, vec![1, 1, 1, 2, 2]),
         (Operator::Saturate, vec![2, 3, 4]),
         (Operator::Arctan, vec![2, 3, 4]),

@@ -204,7 +204,9 @@ impl Operator {
             Self::Sum(parts) => {
                 let parts: Vec<_> = parts.iter().map(|(part, _)| part.restrict(states.clone())).collect();
                 let length = parts.iter().map(Vec::len).max().unwrap_or(0);
-                (0..length).map(|i| parts.iter().filter_map(|p| p.get(i).cloned()).flatten().collect()).collect()
+                (0..length)
+                    .map(|i| parts.iter().filter_map(|p| p.get(i).cloned()).flatten().collect())
+                    .collect()
             }
             Self::EveryNth(n) => states.into_iter().step_by((*n).max(1)).collect(),
             Self::States { start, count } => states.into_iter().skip(*start).take(*count).collect(),

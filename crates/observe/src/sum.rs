@@ -14,7 +14,9 @@ pub(crate) fn output_shape(parts: &[(Operator, f64)], shape: &[usize]) -> Result
         let of_part = part.output_shape(shape).map_err(|e: ObserveError| e.to_string())?;
         match &seen {
             Some(first) if *first != of_part => {
-                return Err(format!("{part:?} sees {of_part:?} and the first part {first:?}: nothing to add"));
+                return Err(format!(
+                    "{part:?} sees {of_part:?} and the first part {first:?}: nothing to add"
+                ));
             }
             _ => seen = Some(of_part),
         }

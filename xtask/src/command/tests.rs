@@ -65,11 +65,18 @@ fn tests_are_those_of_the_workspace_unless_a_package_is_named() {
     assert_eq!(last("test conformance -- --nocapture -p"), "test --workspace conformance -- --nocapture -p");
     assert_eq!(last("test -p sda-graph"), "test -p sda-graph");
     assert_eq!(last("test --package=sda-graph"), "test --package=sda-graph");
+    assert_eq!(last("test --slow"), "test --workspace -- --include-ignored");
+    assert_eq!(last("test --slow -p sda-systems -- flow"), "test -p sda-systems -- flow --include-ignored");
 }
 
 #[test]
 fn a_peer_is_installed_before_the_benchmark() {
     assert_eq!(last("bench cpu --rounds 3"), "run --release -p sda-benches -- cpu --rounds 3");
+    let Ok(Request::HandOver { before, last }) = parse_line("bench cpu --peer jax-cfd --threads 1") else {
+        panic!("not parsed")
+    };
+    assert_eq!(before[0].words()[2], "jax-cfd");
+    assert_eq!(without_manifest(&last), "run --release -p sda-benches -- cpu --threads 1 --peer jax-cfd");
     let Ok(Request::HandOver { before, last }) = parse_line("bench cpu --peer torch") else {
         panic!("not parsed")
     };

@@ -229,8 +229,11 @@ impl Experiment {
             p.that(names.insert(&r.name), &at("name"), format!("«{}» is there twice", r.name));
             let is_known = self.observations.iter().any(|o| o.name == r.observation);
             p.that(is_known, &at("observation"), format!("there is no observation «{}»", r.observation));
-            let own = |o: &&ObservationConfig| o.name == r.observation && (o.length.is_some() || o.target.is_some());
-            let reason = "a rollout follows an observation of assimilation.length states of a test trajectory";
+            let own = |o: &&ObservationConfig| {
+                o.name == r.observation && (o.length.is_some() || o.target.is_some())
+            };
+            let reason =
+                "a rollout follows an observation of assimilation.length states of a test trajectory";
             p.that(!self.observations.iter().any(|o| own(&o)), &at("observation"), reason);
             p.result(&at("conditioning"), r.conditioning.check());
             p.result(&at("corrections"), a.sampler.with(self.schedule, r.corrections, 0.0).check());

@@ -3,6 +3,7 @@
 //! Numbers come in as plain arrays and leave as bytes; nothing here knows an experiment. Colours are those of
 //! Okabe and Ito, told apart with any colour vision.
 
+mod diverging;
 mod drawing;
 mod error;
 mod fan;
@@ -12,6 +13,7 @@ mod palette;
 mod panel;
 mod quantiles;
 mod ranks;
+mod strips;
 mod training;
 
 pub use drawing::Drawing;
@@ -19,6 +21,7 @@ pub use error::FigureError;
 pub use fan::{ObservedComponent, Posterior, PosteriorFan};
 pub use lines::{Curve, Level, Lines, Panel, Positions, w1_against_corrections};
 pub use ranks::{RankHistograms, RankPanel};
+pub use strips::{FieldStrips, Strip};
 pub use training::{LearningRate, TrainingCurve};
 
 #[cfg(test)]

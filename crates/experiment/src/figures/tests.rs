@@ -253,3 +253,53 @@ fn bad_curves_are_refused() {
         assert!(message.contains(word), "{message:?} does not say {word:?}");
     }
 }
+
+/// A field that grows to the upper right: its corners are red above right and blue below left.
+#[test]
+fn strips_show_x_to_the_right_and_y_up() {
+    let field = ndarray::Array2::from_shape_fn((4, 4), |(x, y)| (x + y) as f64 / 3.0 - 1.0);
+    let columns = ["t = 0".to_owned(), "t = 1".to_owned()];
+    let strip = |label: &str, second| Strip {
+        label: label.into(),
+        fields: vec![Some(field.clone()), second],
+        range: None,
+    };
+    let strips = [strip("truth", Some(-&field)), strip("sample", None)];
+    let figure = FieldStrips {
+        title: "fields",
+        subtitle: "",
+        columns: &columns,
+        strips: &strips,
+        range: 1.0,
+        quantity: "ω",
+    };
+    let drawing = figure.draw().unwrap();
+    // Three fields and the scale.
+    assert_eq!(drawing.svg().matches("<image ").count(), 4);
+    let bytes = drawing.png().unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+    let width = reader.next_frame(&mut rgb).unwrap().width as usize;
+    let (_, height) = drawing.size();
+    // The last row's first field ends 6 units above the figure's end, 118 to the right of its beginning.
+    let at = |x: f64, y: f64| {
+        let i = 3 * ((2.0 * y) as usize * width + (2.0 * x) as usize);
+        [rgb[i], rgb[i + 1], rgb[i + 2]]
+    };
+    let (left, bottom) = (118.0, height - 12.0);
+    let (upper_right, lower_left) = (at(left + 90.0, bottom - 90.0), at(left + 6.0, bottom - 6.0));
+    assert!(upper_right[0] > 2 * upper_right[2], "{upper_right:?} is red");
+    assert!(lower_left[2] > 2 * lower_left[0], "{lower_left:?} is blue");
+    let middle = at(left + 6.0, bottom - 66.0);
+    assert!(middle.iter().all(|&c| c > 140), "{middle:?} is pale");
+    for bad in [
+        FieldStrips { range: 0.0, ..figure },
+        FieldStrips { strips: &[], ..figure },
+        FieldStrips { columns: &columns[..1], ..figure },
+    ] {
+        assert!(bad.draw().is_err());
+    }
+    let nan = [strip("truth", Some(ndarray::Array2::from_elem((2, 2), f64::NAN)))];
+    let error = FieldStrips { strips: &nan, ..figure }.draw().unwrap_err().to_string();
+    assert!(error.contains("column 1"), "{error}");
+}

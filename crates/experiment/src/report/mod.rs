@@ -2,7 +2,7 @@
 //!
 //! Everything shown is in [`Report`]; the writers add nothing but layout, so that all four say the same.
 
-mod base64;
+pub(crate) mod base64;
 mod html;
 mod markdown;
 mod number;

@@ -121,7 +121,8 @@ pub(crate) fn tuning(
 ) -> String {
     let sampler = candidate.sampler(e.schedule, o.noise_std);
     let observed = format!("{} {}", to_text(&o.operator), o.noise_std);
-    let drawn = format!("{} {} {} {}", e.of(o).assimilation.length, tuning.trajectories, tuning.samples, e.seed);
+    let drawn =
+        format!("{} {} {} {}", e.of(o).assimilation.length, tuning.trajectories, tuning.samples, e.seed);
     let place = to_text(&candidate.place);
     let how = [to_text(&e.score), to_text(&candidate.guidance), place, as_before(&sampler)];
     let mut parts = [&[model.to_owned(), data(recipe), observed, drawn][..], &how].concat();

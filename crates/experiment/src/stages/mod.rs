@@ -6,6 +6,7 @@ mod checkpoint;
 mod climate;
 mod covariance;
 pub(crate) mod evaluate;
+mod fields;
 mod keys;
 mod modes;
 pub(crate) mod observe;

@@ -36,10 +36,7 @@ pub(crate) struct Reference {
 /// One reference for each observation, in their order.
 ///
 /// None of any where the experiment has none.
-pub(crate) fn reference(
-    run: &Run,
-    observed: &[Observed],
-) -> Result<Vec<Option<Reference>>, ExperimentError> {
+pub(crate) fn reference(run: &Run, observed: &[Observed]) -> Result<Vec<Option<Reference>>, ExperimentError> {
     let Some(settings) = &run.loaded.experiment.reference else { return Ok(vec![None; observed.len()]) };
     let progress = run.progress(STAGE, observed.len());
     let mut out = Vec::with_capacity(observed.len());
@@ -56,11 +53,7 @@ pub(crate) fn reference(
 }
 
 /// The reference of one observation, and whether it was made now.
-fn one(
-    run: &Run,
-    o: &Observed,
-    settings: &ParticleReference,
-) -> Result<(Reference, bool), ExperimentError> {
+fn one(run: &Run, o: &Observed, settings: &ParticleReference) -> Result<(Reference, bool), ExperimentError> {
     let e = &run.loaded.experiment;
     let key = keys::reference(&o.key, e);
     let path = run.folder.join(format!("reference/{}.safetensors", o.stem()));

@@ -7,7 +7,7 @@ use super::reference::{Reference, per_state};
 use super::rollout;
 use super::train::Model;
 use super::tune::Settled;
-use super::{calibration, modes};
+use super::{calibration, fields, modes};
 use crate::config::{Experiment, ObservationConfig, ScoreConfig, Settings, to_line};
 use crate::error::ExperimentError;
 use crate::figures::{
@@ -31,10 +31,16 @@ pub(crate) fn report(
     let mut figures = Vec::new();
     for part in parts {
         for (o, reference) in observed.iter().zip(references).filter(|(o, _)| o.trajectory == 0) {
-            let Some(reference) = reference else { continue };
             let of_this =
                 part.samples.iter().filter(|p| observed[p.observed].stem() == o.stem() && p.count() > 1);
-            if let Some(best) = of_this.max_by_key(|p| p.corrections) {
+            let Some(best) = of_this.max_by_key(|p| p.corrections) else { continue };
+            if let Some(drawing) = fields::strips(part, o, best)? {
+                let caption =
+                    format!("Vorticity of samples of «{}»{}.", o.config.name, part.run.of_variant());
+                let stem = named(part.run, &format!("strips-{}", o.config.name));
+                figures.push(picture(run, &drawing, &stem, caption)?);
+            }
+            if let Some(reference) = reference {
                 let drawing = fan(part.run, o, reference, best)?;
                 let caption = format!(
                     "Posterior of observation «{}» with {} correction(s) a step{}, beside the particle filter's.",
@@ -48,7 +54,9 @@ pub(crate) fn report(
         }
     }
     for part in parts {
-        for name in run.loaded.experiment.observations.iter().map(|o| &o.name) {
+        // Of a target there is no truth to rank.
+        for name in run.loaded.experiment.observations.iter().filter(|o| o.target.is_none()).map(|o| &o.name)
+        {
             let drawing = calibration::histograms(part, name, observed, references)?;
             let caption =
                 format!("Ranks of the truth among the samples, observation «{name}»; flat if calibrated.");
@@ -148,9 +156,10 @@ fn posterior_note(run: &Run) -> String {
         Some(file) => format!("trajectories (beforehand, {file})"),
         None => format!("{} trajectories", run.recipe.split.0),
     };
-    let filter = run.loaded.experiment.reference.as_ref().map(|reference| {
-        format!("; the filter's: {} transitions from the initial law", reference.burn_in)
-    });
+    let filter =
+        run.loaded.experiment.reference.as_ref().map(|reference| {
+            format!("; the filter's: {} transitions from the initial law", reference.burn_in)
+        });
     format!(
         "Prior: learned from {from} of {} (its climate){}.",
         run.system.name(),
@@ -311,7 +320,8 @@ fn tables(
     for o in &run.loaded.experiment.observations {
         out.push(table(run, &o.name, parts));
         for part in parts {
-            out.push(calibration::table(part, &o.name));
+            // Of a target there is no truth to be held against.
+            out.extend(o.target.is_none().then(|| calibration::table(part, &o.name)));
             out.extend(modes::table(part, &o.name, observed, references)?);
         }
     }

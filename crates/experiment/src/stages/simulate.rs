@@ -3,9 +3,9 @@
 use super::keys;
 use crate::error::ExperimentError;
 use crate::run::Run;
+use ndarray::{Axis, stack};
 use sda_core::Stream;
 use sda_data::{Description, Dimension, Layout, Split, TrajectoryStore};
-use ndarray::{Axis, stack};
 use sda_systems::Dynamics;
 
 const STAGE: &str = "simulate";

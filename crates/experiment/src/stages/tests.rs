@@ -107,7 +107,9 @@ fn workspace() -> tempfile::TempDir {
 /// Names of one observation's metrics over the trajectories.
 fn metrics(csv: &str, observation: &str) -> BTreeSet<String> {
     let all = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    all.filter(|cells| cells[0] == observation && cells[2].is_empty()).map(|cells| cells[3].to_owned()).collect()
+    all.filter(|cells| cells[0] == observation && cells[2].is_empty())
+        .map(|cells| cells[3].to_owned())
+        .collect()
 }
 
 #[test]
@@ -128,7 +130,8 @@ fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
         assert_eq!(metrics(&csv, painted), want.into());
     }
     let samples = |name: &str| {
-        let file = ModelFile::load(&folder.path().join(format!("run/samples/{name}-c1.safetensors"))).unwrap();
+        let file =
+            ModelFile::load(&folder.path().join(format!("run/samples/{name}-c1.safetensors"))).unwrap();
         file.tensors["samples"].shape().to_vec()
     };
     assert_eq!(samples("coarse-0"), [3, 10, 16, 16, 2]);
@@ -145,7 +148,11 @@ fn an_observations_own_settings_are_a_matter_of_its_samples_alone() {
         let path = folder.path().join("run").join(name);
         std::fs::metadata(&path).unwrap_or_else(|e| panic!("{name}: {e}")).modified().unwrap()
     };
-    let names = ["samples/coarse-0-c1.safetensors", "observations/bent-0.safetensors", "samples/bent-0-c1.safetensors"];
+    let names = [
+        "samples/coarse-0-c1.safetensors",
+        "observations/bent-0.safetensors",
+        "samples/bent-0-c1.safetensors",
+    ];
     let before = names.map(written);
     run(folder.path(), "run", 1, &["observations.1.steps=5"]);
     let after = names.map(written);

@@ -35,7 +35,9 @@ impl Region {
     /// Whether a point lies in it.
     pub fn has(&self, p: f64, q: f64) -> bool {
         match self {
-            Self::Ring { inner, outer } => (*inner..*outer).contains(&(p * p + q * q)) && p * p + q * q > *inner,
+            Self::Ring { inner, outer } => {
+                (*inner..*outer).contains(&(p * p + q * q)) && p * p + q * q > *inner
+            }
             Self::Box { low, high } => (low[0]..=high[0]).contains(&p) && (low[1]..=high[1]).contains(&q),
             Self::Outside(regions) => !regions.iter().any(|r| r.has(p, q)),
             Self::Any(regions) => regions.iter().any(|r| r.has(p, q)),

@@ -77,10 +77,7 @@ pub(crate) fn apply(x: &ArrayViewD<'_, f64>, shape: Vec<usize>) -> ArrayD<f64> {
                 let field = x.index_axis(Axis(0), b).index_axis_move(Axis(0), l).index_axis_move(Axis(2), c);
                 let field = field.into_dimensionality::<Ix2>().expect("two axes are left of five");
                 let (re, im) = (field.dot(&cos_w), field.dot(&sin_w));
-                let hat = (
-                    cos_h.t().dot(&re) - sin_h.t().dot(&im),
-                    sin_h.t().dot(&re) + cos_h.t().dot(&im),
-                );
+                let hat = (cos_h.t().dot(&re) - sin_h.t().dot(&im), sin_h.t().dot(&re) + cos_h.t().dot(&im));
                 for kw in 0..w {
                     for kh in 0..h {
                         let power = hat.0[[kh, kw]].powi(2) + hat.1[[kh, kw]].powi(2);

@@ -39,7 +39,10 @@ fn what_fields_cannot_have_is_told_with_what_they_can() {
         ),
         (&["score.network.channels=2"], &["score.network", "reads 2 values"]),
         (&["data.steps=20"], &["assimilation.length", "29 states are longer than the data's 20"]),
-        (&["observations.0.length=40"], &["observations.0.length", "40 states are longer than the data's 32"]),
+        (
+            &["observations.0.length=40"],
+            &["observations.0.length", "40 states are longer than the data's 32"],
+        ),
         (&["observations.0.length=4"], &["score.order", "observations.0.length = 4"]),
         (&["observations.0.operator=Coarsen(6)"], &["observations.0.operator", "6 × 6"]),
         (
@@ -48,10 +51,7 @@ fn what_fields_cannot_have_is_told_with_what_they_can() {
         ),
         (&["observations.0.target=NaN"], &["observations.0.target", "finite"]),
         (&["observations.0.steps=0"], &["observations.0.steps", "at least 1"]),
-        (
-            &["observations.0.operator=Difference(first: 0, second: 28)"],
-            &["assimilation.guidance", "coarse"],
-        ),
+        (&["observations.0.operator=Difference(first: 0, second: 28)"], &["assimilation.guidance", "coarse"]),
     ] {
         let message = loaded(settings).expect_err(settings[0]);
         for word in words {
