@@ -305,7 +305,10 @@ fn bench(arguments: Vec<OsString>) -> anyhow::Result<Request> {
         }
         Some(peer) if peer == "jax-cfd" => {
             last = last.args(["--peer", "jax-cfd"]);
-            vec![Step::new("bash").args([root().join("benches/peers/setup.sh").into(), OsString::from("jax-cfd")])]
+            vec![
+                Step::new("bash")
+                    .args([root().join("benches/peers/setup.sh").into(), OsString::from("jax-cfd")]),
+            ]
         }
         Some(peer) => bail!("unknown peer '{}'; there are torch and jax-cfd", peer.to_string_lossy()),
     };

@@ -83,7 +83,7 @@ impl FieldStrips<'_> {
             }
         }
         let x = left(self.columns.len()) + 8.0;
-        pixels.push(self.scale(x));
+        pixels.push(scale(x));
         for (share, value) in [(0.0, self.range), (0.5, 0.0), (1.0, -self.range)] {
             let y = TOP + share * SIDE + 0.36 * f64::from(TEXT);
             scene.add(label(x + 18.0, y, &significant(value), TextAnchor::Start));
@@ -96,13 +96,13 @@ impl FieldStrips<'_> {
         pixels.iter_mut().for_each(|p| p.y += down);
         Ok(Drawing::with_pixels(self.title, scene, pixels))
     }
+}
 
-    /// The scale of colours, the largest above.
-    fn scale(&self, x: f64) -> Pixels {
-        let n = 128;
-        let rgb = (0..n).flat_map(|i| diverging(1.0 - 2.0 * f64::from(i) / f64::from(n - 1))).collect();
-        Pixels { x, y: TOP, width: 12.0, height: SIDE, columns: 1, rows: n as usize, rgb }
-    }
+/// The scale of colours, the largest above.
+fn scale(x: f64) -> Pixels {
+    let n = 128;
+    let rgb = (0..n).flat_map(|i| diverging(1.0 - 2.0 * f64::from(i) / f64::from(n - 1))).collect();
+    Pixels { x, y: TOP, width: 12.0, height: SIDE, columns: 1, rows: n as usize, rgb }
 }
 
 fn left(column: usize) -> f64 {

@@ -5,7 +5,7 @@ use super::observe::Observed;
 use crate::error::ExperimentError;
 use crate::figures::{Drawing, FieldStrips, Strip};
 use crate::run::{Part, Run};
-use ndarray::{Array2, Array3, ArrayD, ArrayView2, Axis, Ix2};
+use ndarray::{Array2, Array3, ArrayD, ArrayRef2, Axis, Ix2};
 use sda_observe::Operator;
 
 const STAGE: &str = "report";
@@ -29,11 +29,11 @@ pub(crate) fn strips(
     let shown = evenly(length);
     let mut rows: Vec<(String, Vec<Array2<f64>>)> = Vec::new();
     if o.config.target.is_none() {
-        rows.push(("truth".into(), vorticities(run, o.truth.view(), &shown)?));
+        rows.push(("truth".into(), vorticities(run, &o.truth, &shown)?));
     }
     let mut each = Vec::with_capacity(n);
     for sample in samples.values.outer_iter() {
-        each.push(vorticities(run, sample, &shown)?);
+        each.push(vorticities(run, &sample, &shown)?);
     }
     for (i, fields) in each.iter().take(SAMPLES).enumerate() {
         rows.push((format!("sample {}", i + 1), fields.clone()));
@@ -78,7 +78,7 @@ fn evenly(length: usize) -> Vec<usize> {
 /// Shapes: `trajectory` [L, D], result each [x, y].
 fn vorticities(
     run: &Run,
-    trajectory: ArrayView2<'_, f64>,
+    trajectory: &ArrayRef2<f64>,
     states: &[usize],
 ) -> Result<Vec<Array2<f64>>, ExperimentError> {
     let fields = trajectory.select(Axis(0), states);

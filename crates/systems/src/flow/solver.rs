@@ -129,7 +129,7 @@ impl<T: FlowReal> Solver<T> {
     /// Shapes: result [n (x), n (y)], until the solver is next used.
     pub fn velocity(&mut self, state: &SpectralState<T>) -> &[Complex<T>] {
         self.argument.copy_from_slice(coefficients(state));
-        self.to_points(state.mean);
+        self.set_points(state.mean);
         &self.transform.points
     }
 
@@ -138,7 +138,7 @@ impl<T: FlowReal> Solver<T> {
     /// Shapes: as [`SpectralState::vorticity`].
     pub fn tendency(&mut self, state: &SpectralState<T>) -> SpectralState<T> {
         self.velocity(state);
-        self.to_products();
+        self.set_products();
         let mut out = SpectralState::rest(state.modes);
         for (row, mut values) in out.vorticity.outer_iter_mut().enumerate() {
             let products = Products::new(state.modes, &self.kx, &self.transform.rows, row);
@@ -175,8 +175,8 @@ impl<T: FlowReal> Solver<T> {
         let end = state.mean.map(|m| m * half * half);
         self.argument.copy_from_slice(coefficients(state));
         for (stage, mean) in [state.mean, later, later, end].into_iter().enumerate() {
-            self.to_points(mean);
-            self.to_products();
+            self.set_points(mean);
+            self.set_products();
             let values = state.vorticity.as_slice_mut().expect("a state is contiguous");
             let update = Update {
                 modes: self.flow.modes(),
@@ -191,8 +191,8 @@ impl<T: FlowReal> Solver<T> {
     }
 
     /// The points' squares to rows, of which [`Products`] makes N̂.
-    fn to_products(&mut self) {
-        self.transform.squares_to_rows();
+    fn set_products(&mut self) {
+        self.transform.rows_of_squares();
         // What makes N̂ at (0, n) that of ∇×f = −A n cos(n y), −A n/2, more.
         let Forcing { wavenumber, amplitude } = self.flow.forcing();
         let grid = self.flow.modes().grid();
@@ -202,7 +202,7 @@ impl<T: FlowReal> Solver<T> {
     }
 
     /// u + i v of `argument` to the transform's points.
-    fn to_points(&mut self, mean: [T; 2]) {
+    fn set_points(&mut self, mean: [T; 2]) {
         let modes = self.flow.modes();
         velocities(
             self.vectors,
@@ -214,7 +214,7 @@ impl<T: FlowReal> Solver<T> {
         let n = modes.grid();
         self.transform.rows[0].re = mean[0];
         self.transform.rows[n].re = mean[1];
-        self.transform.to_points();
+        self.transform.points_of_rows();
     }
 }
 

@@ -72,7 +72,7 @@ impl<T: FlowReal> Transform<T> {
     }
 
     /// `rows`, which hold û and v̂ of each k_y over k_x in the transform's order, to u + i v in `points`.
-    pub(super) fn to_points(&mut self) {
+    pub(super) fn points_of_rows(&mut self) {
         self.inverse.process_with_scratch(&mut self.rows, &mut self.scratch);
         spread(self.vectors, self.modes, &self.rows, &mut self.points);
         self.inverse.process_with_scratch(&mut self.points, &mut self.scratch);
@@ -80,7 +80,7 @@ impl<T: FlowReal> Transform<T> {
 
     /// z² of `points`, transformed, to `rows`: of each k_y the coefficients over k_x of z² − (z²)* and z² + (z²)*, each
     /// times n².
-    pub(super) fn squares_to_rows(&mut self) {
+    pub(super) fn rows_of_squares(&mut self) {
         square(self.vectors, &mut self.points);
         self.forward.process_with_scratch(&mut self.points, &mut self.scratch);
         gather(self.vectors, self.modes, &self.points, &mut self.rows);

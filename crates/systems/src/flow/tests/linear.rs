@@ -52,11 +52,11 @@ impl Sector {
                 let next = d[i + 1];
                 d[i] -= c[i] * next;
             }
-            let norm = d.iter().map(|x| x.norm_sqr()).sum::<f64>().sqrt();
+            let norm = d.iter().map(Complex::norm_sqr).sum::<f64>().sqrt();
             d.iter_mut().for_each(|x| *x /= norm);
             // Rayleigh's quotient by v: λ += 1/⟨v, x⟩ of the step just made.
             let along: Complex<f64> = v.iter().zip(&d).map(|(v, x)| v.conj() * x * norm).sum();
-            let size: f64 = v.iter().map(|x| x.norm_sqr()).sum();
+            let size: f64 = v.iter().map(Complex::norm_sqr).sum();
             lambda += size / along;
             v = d;
         }
@@ -90,7 +90,7 @@ fn measured(flow: &Flow, amplitude: f64, (a, b): (i32, i32), rounds: usize) -> C
     perturbation.add_wave((a, b), Complex::new(1.0, 0.3));
     perturbation.add_wave((a, b - n), Complex::new(0.2, -0.5));
     perturbation.add_wave((a, b + n), Complex::new(-0.4, 0.1));
-    let norm = |s: &SpectralState<f64>| s.vorticity.iter().map(|w| w.norm_sqr()).sum::<f64>().sqrt();
+    let norm = |s: &SpectralState<f64>| s.vorticity.iter().map(Complex::norm_sqr).sum::<f64>().sqrt();
     let mut history: Vec<(SpectralState<f64>, f64)> = Vec::new();
     let mut scale = 0.0;
     for _ in 0..rounds {
