@@ -2,7 +2,7 @@
 
 use super::diverging::diverging;
 use super::drawing::Pixels;
-use super::error::{finite_array, shape};
+use super::error::{finite, shape};
 use super::header::Header;
 use super::{Drawing, FigureError};
 use crate::report::significant;
@@ -18,12 +18,15 @@ const TOP: f64 = 20.0;
 const RIGHT: f64 = 84.0;
 const TEXT: u32 = 12;
 
+/// The colour of points that are not seen.
+pub(super) const UNSEEN: [u8; 3] = [196, 196, 196];
+
 /// One row.
 #[derive(Clone, Debug)]
 pub struct Strip {
     /// Beside it.
     pub label: String,
-    /// A field for each column, or none where there is nothing to show; each [x, y].
+    /// A field for each column, or none where there is nothing to show; each [x, y], NaN where nothing is seen.
     pub fields: Vec<Option<Array2<f64>>>,
     /// The largest |value| in colours; none takes the figure's.
     pub range: Option<f64>,
@@ -49,7 +52,7 @@ pub struct FieldStrips<'a> {
 impl FieldStrips<'_> {
     /// Draws the rows; x to the right, y up.
     ///
-    /// Errors: no rows or columns, rows of another length, a field that is not finite, a range that is not positive.
+    /// Errors: no rows or columns, rows of another length, an infinite number, a range that is not positive.
     pub fn draw(&self) -> Result<Drawing, FigureError> {
         super::error::range("the colours' range", &[self.range], "positive and finite", |r| {
             r > 0.0 && r.is_finite()
@@ -77,7 +80,8 @@ impl FieldStrips<'_> {
             let range = strip.range.unwrap_or(self.range);
             for (column, field) in strip.fields.iter().enumerate() {
                 if let Some(field) = field {
-                    finite_array(&format!("row {:?}, column {column}", strip.label), &field.view())?;
+                    let numbers: Vec<f64> = field.iter().map(|&v| if v.is_nan() { 0.0 } else { v }).collect();
+                    finite(&format!("row {:?}, column {column}", strip.label), &numbers)?;
                     pixels.push(painted(field, range, (left(column), top(row))));
                 }
             }
@@ -117,7 +121,8 @@ fn painted(field: &Array2<f64>, range: f64, (x, y): (f64, f64)) -> Pixels {
     let (columns, rows) = field.dim();
     let rgb = (0..rows * columns).flat_map(|i| {
         let (row, column) = (i / columns, i % columns);
-        diverging(field[[column, rows - 1 - row]] / range)
+        let value = field[[column, rows - 1 - row]];
+        if value.is_nan() { UNSEEN } else { diverging(value / range) }
     });
     Pixels { x, y, width: SIDE, height: SIDE, columns, rows, rgb: rgb.collect() }
 }

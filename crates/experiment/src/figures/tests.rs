@@ -299,7 +299,7 @@ fn strips_show_x_to_the_right_and_y_up() {
     ] {
         assert!(bad.draw().is_err());
     }
-    let nan = [strip("truth", Some(ndarray::Array2::from_elem((2, 2), f64::NAN)))];
-    let error = FieldStrips { strips: &nan, ..figure }.draw().unwrap_err().to_string();
+    let infinite = [strip("truth", Some(ndarray::Array2::from_elem((2, 2), f64::INFINITY)))];
+    let error = FieldStrips { strips: &infinite, ..figure }.draw().unwrap_err().to_string();
     assert!(error.contains("column 1"), "{error}");
 }

@@ -40,6 +40,13 @@ pub(crate) fn report(
                 let stem = named(part.run, &format!("strips-{}", o.config.name));
                 figures.push(picture(run, &drawing, &stem, caption)?);
             }
+            if let Some((reel, shown)) = fields::film(part, o, best)? {
+                let stem = named(part.run, &format!("film-{}", o.config.name));
+                reel.save(&run.folder.join("figures"), &stem).map_err(&wrap)?;
+                let caption = format!("«{}», vorticity from left to right: {shown}.", o.config.name);
+                let image = Image::Png(reel.apng().map_err(&wrap)?);
+                figures.push(Picture { file: format!("figures/{stem}.gif"), caption, image });
+            }
             if let Some(reference) = reference {
                 let drawing = fan(part.run, o, reference, best)?;
                 let caption = format!(

@@ -1,9 +1,11 @@
-//! What is shown of a flow's posterior: strips of vorticity.
+//! What is shown of a flow's posterior: strips of vorticity, and films.
+
+mod seen;
 
 use super::assimilate::PosteriorSamples;
 use super::observe::Observed;
 use crate::error::ExperimentError;
-use crate::figures::{Drawing, FieldStrips, Strip};
+use crate::figures::{Drawing, FieldStrips, Film, Reel, Strip};
 use crate::run::{Part, Run};
 use ndarray::{Array2, Array3, ArrayD, ArrayRef2, Axis, Ix2};
 use sda_observe::Operator;
@@ -15,7 +17,7 @@ const SAMPLES: usize = 3;
 /// Share of |ω| that the colours tell apart.
 const SHOWN: f64 = 0.995;
 
-/// Truth, samples, their mean and spread, of one observation of the first trajectory; none of a chain.
+/// Truth, observation, samples, their mean and spread, of one observation of the first trajectory; none of a chain.
 pub(crate) fn strips(
     part: &Part<'_>,
     o: &Observed,
@@ -43,10 +45,16 @@ pub(crate) fn strips(
     // The truth's, where there is one: samples that are off are to look so.
     let scaled = if o.config.target.is_none() { &rows[..1] } else { &rows[..] };
     let range = quantile(scaled.iter().flat_map(|(_, fields)| fields.iter().flatten()));
+    let observed = seen::seen(&o.config.operator, &o.y, (length, run.shape(1, 1)[2]));
     let mut strips: Vec<Strip> = rows
         .into_iter()
         .map(|(label, fields)| Strip { label, fields: fields.into_iter().map(Some).collect(), range: None })
         .collect();
+    if let Some(observed) = observed {
+        let fields = shown.iter().map(|&state| observed[state].clone()).collect();
+        let strip = Strip { label: "observation".into(), fields, range: None };
+        strips.insert(usize::from(o.config.target.is_none()), strip);
+    }
     strips.push(Strip {
         label: format!("spread of {n}"),
         fields: spread.into_iter().map(Some).collect(),
@@ -56,7 +64,7 @@ pub(crate) fn strips(
         shown.iter().map(|&i| format!("t = {:.1}", i as f64 * run.system.dt())).collect();
     FieldStrips {
         title: &format!("{}: «{}»{}", run.loaded.experiment.title, o.config.name, run.of_variant()),
-        subtitle: "Vorticity, x to the right, y up; the spread in the same colours, from white on.",
+        subtitle: "Vorticity, x to the right, y up; grey is not observed; the spread in the same colours, from white on.",
         columns: &times,
         strips: &strips,
         range,
@@ -65,6 +73,39 @@ pub(crate) fn strips(
     .draw()
     .map(Some)
     .map_err(ExperimentError::stage(STAGE))
+}
+
+/// Truth, observation and two samples beside each other, state by state, and what stands where; none of a chain.
+pub(crate) fn film(
+    part: &Part<'_>,
+    o: &Observed,
+    samples: &PosteriorSamples,
+) -> Result<Option<(Reel, String)>, ExperimentError> {
+    let run = part.run;
+    if run.system.flow().is_none() {
+        return Ok(None);
+    }
+    let (_, length, _) = samples.values.dim();
+    let states: Vec<usize> = (0..length).collect();
+    let whole = |fields: Vec<Array2<f64>>| fields.into_iter().map(Some).collect::<Vec<_>>();
+    let mut shown: Vec<(String, Vec<Option<Array2<f64>>>)> = Vec::new();
+    if o.config.target.is_none() {
+        shown.push(("truth".into(), whole(vorticities(run, &o.truth, &states)?)));
+    }
+    if let Some(observed) = seen::seen(&o.config.operator, &o.y, (length, run.shape(1, 1)[2])) {
+        shown.push(("observation".into(), observed));
+    }
+    for (i, sample) in samples.values.outer_iter().take(2).enumerate() {
+        shown.push((format!("sample {}", i + 1), whole(vorticities(run, &sample, &states)?)));
+    }
+    // As in the strips.
+    let scaled = if o.config.target.is_none() { &shown[..1] } else { &shown[shown.len() - 1..] };
+    let range = quantile(scaled.iter().flat_map(|(_, fields)| fields.iter().flatten().flatten()));
+    let (names, fields): (Vec<String>, Vec<_>) = shown.into_iter().unzip();
+    let reel = Film { title: &o.config.name, fields: &fields, range }
+        .paint()
+        .map_err(ExperimentError::stage(STAGE))?;
+    Ok(Some((reel, names.join(", "))))
 }
 
 /// States from the first to the last, as many as are shown.
