@@ -184,6 +184,14 @@ impl Operator {
         })
     }
 
+    /// The operators of a composition, one after another; any other is one.
+    pub fn chain(&self) -> Vec<&Self> {
+        match self {
+            Self::Compose(operators) => operators.iter().flat_map(Self::chain).collect(),
+            other => vec![other],
+        }
+    }
+
     /// States that the result depends on, ascending: the others have no gradient.
     ///
     /// `length`: L.

@@ -6,7 +6,7 @@ use super::climate::Climate;
 use super::observe::Observed;
 use super::reference::{Reference, per_state, predictions};
 use super::scores::{self, Values};
-use super::{keys, modes};
+use super::{fields, keys, modes};
 use crate::config::Settings;
 use crate::error::ExperimentError;
 use crate::report::Check;
@@ -82,6 +82,7 @@ pub(crate) fn evaluate(
 ) -> Result<Scores, ExperimentError> {
     let evaluation = &run.loaded.experiment.evaluation;
     let mut climate = Climate::new(run, store);
+    let mut mean_field: Option<Vec<f64>> = None;
     let progress = run.progress(STAGE, observed.len() + samples.len());
     let (mut metrics, mut of_references, mut all_reused) = (Vec::new(), Vec::new(), true);
     for (o, reference) in observed.iter().zip(references) {
@@ -95,6 +96,14 @@ pub(crate) fn evaluate(
             all_reused &= !fresh;
         } else {
             of_references.push(None);
+            if run.system.flow().is_some() && o.config.target.is_none() {
+                let mean = match mean_field.take() {
+                    Some(mean) => mean,
+                    None => fields::climate(run, store)?,
+                };
+                add_floors(&mut metrics, o, &fields::floors(run, o, &mean)?);
+                mean_field = Some(mean);
+            }
         }
         progress.advance(1);
     }
@@ -130,6 +139,12 @@ fn add(metrics: &mut Vec<Metric>, o: &Observed, corrections: Option<u32>, values
         value: *value,
         standard_error: None,
     }));
+}
+
+/// What is computed in no time and kept nowhere.
+fn add_floors(metrics: &mut Vec<Metric>, o: &Observed, floors: &[(&'static str, f64)]) {
+    let values: Values = floors.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+    add(metrics, o, None, &values);
 }
 
 fn of_reference(

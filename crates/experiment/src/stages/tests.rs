@@ -124,6 +124,9 @@ fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
         }
         assert!(!names.contains("log_prior") && !names.contains("w1"), "{names:?}");
     }
+    let floors = ["rmse_climatology", "rmse_interpolation"];
+    assert!(floors.iter().all(|name| metrics(&csv, "coarse").contains(*name)), "{csv}");
+    assert_eq!(floors.map(|name| metrics(&csv, "bent").contains(name)), [true, false]);
     // There is no truth to be held against.
     for painted in ["ring", "loop"] {
         let want = ["diverged", "residual_over_noise"].map(str::to_owned);

@@ -16,6 +16,10 @@ const COLUMNS: [(&str, &str); 9] = [
     ("p of SBC", "sbc_p"),
 ];
 
+/// What fields have to beat, by its RMSE.
+const FLOORS: [(&str, &str); 2] =
+    [("interpolation", "rmse_interpolation"), ("climatology", "rmse_climatology")];
+
 /// Calibration of one observation: the filter first, then each number of corrections.
 pub(crate) fn table(part: &Part<'_>, name: &str) -> Table {
     let Part { run, scores, .. } = part;
@@ -32,6 +36,13 @@ pub(crate) fn table(part: &Part<'_>, name: &str) -> Table {
     let mut rows = Vec::new();
     rows.extend(filtered.then(|| row("particle filter".into(), None)));
     rows.extend(part.corrections(name).iter().map(|&c| row(format!("SDA, C = {c}"), Some(c))));
+    for (label, metric) in FLOORS {
+        if let Some((value, error)) = scores.mean(name, None, metric) {
+            let cell = if error > 0.0 { Cell::Spread(value, error) } else { Cell::Number(value) };
+            let missing = std::iter::repeat_n(Cell::Missing, COLUMNS.len() - 1);
+            rows.push([Cell::Text(label.into()), cell].into_iter().chain(missing).collect());
+        }
+    }
     let climate = scores.mean(name, None, "climatological_innovation_chi2");
     let climate = climate.map_or(String::new(), |(value, _)| {
         format!(" χ² of the observation's innovation from the training data's climate: {value:.2}, about 1.")

@@ -1,6 +1,9 @@
-//! What is shown of a flow's posterior: strips of vorticity, and films.
+//! What is shown of a flow's posterior, strips of vorticity and films, and what it has to beat.
 
+mod floors;
 mod seen;
+
+pub(crate) use floors::{climate, floors};
 
 use super::assimilate::PosteriorSamples;
 use super::observe::Observed;

@@ -16,7 +16,7 @@ pub(super) fn seen(
     y: &ArrayD<f64>,
     (length, n): (usize, usize),
 ) -> Option<Vec<Option<Array2<f64>>>> {
-    let chain = chain(operator);
+    let chain = operator.chain();
     let mut shape = vec![1, length, n, n, 2];
     let mut steps = Vec::new();
     for &op in &chain {
@@ -53,14 +53,6 @@ pub(super) fn seen(
         out[state] = Some(field);
     }
     Some(out)
-}
-
-/// The operators of a composition, one after another.
-fn chain(operator: &Operator) -> Vec<&Operator> {
-    match operator {
-        Operator::Compose(operators) => operators.iter().flat_map(chain).collect(),
-        other => vec![other],
-    }
 }
 
 /// ∂u/∂y − ∂v/∂x by central differences of points that are there, NaN at the edges.
@@ -182,7 +174,10 @@ mod tests {
         }
         let every = shown(&Operator::Compose(vec![Operator::Vorticity, Operator::Subsample(8)]), 1, n);
         let every = every[0].as_ref().unwrap();
-        assert!(every[[8, 16]].is_finite() && (1..8).all(|x| every[[x, 16]].is_nan() && every[[8, 16 + x]].is_nan()));
+        assert!(
+            every[[8, 16]].is_finite()
+                && (1..8).all(|x| every[[x, 16]].is_nan() && every[[8, 16 + x]].is_nan())
+        );
     }
 
     #[test]
