@@ -64,7 +64,7 @@ pub(crate) fn report(
         // Of a target there is no truth to rank.
         for name in run.loaded.experiment.observations.iter().filter(|o| o.target.is_none()).map(|o| &o.name)
         {
-            let drawing = calibration::histograms(part, name, observed, references)?;
+            let Some(drawing) = calibration::histograms(part, name, observed, references)? else { continue };
             let caption =
                 format!("Ranks of the truth among the samples, observation «{name}»; flat if calibrated.");
             let stem = named(part.run, &format!("ranks-{name}"));

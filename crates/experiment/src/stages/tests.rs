@@ -142,6 +142,18 @@ fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
     assert_eq!(samples("loop-0"), [3, 15, 16, 16, 2]);
 }
 
+/// τ so large that every correction leaves the real numbers.
+#[test]
+fn samples_that_are_all_lost_are_told_and_break_nothing() {
+    let folder = workspace();
+    let csv = run(folder.path(), "run", 1, &["assimilation.sampler.tau=1e30"]);
+    let lost = csv.lines().find(|line| line.starts_with("coarse,1,,diverged")).unwrap();
+    assert!(lost.starts_with("coarse,1,,diverged,3"), "{lost}");
+    assert!(!metrics(&csv, "coarse").contains("rmse"), "{csv}");
+    let report = std::fs::read_to_string(folder.path().join("run/report.md")).unwrap();
+    assert!(report.contains("left the real numbers"), "{report}");
+}
+
 /// A setting of one observation's sampling leaves the others' samples where they are, and all observations.
 #[test]
 fn an_observations_own_settings_are_a_matter_of_its_samples_alone() {

@@ -16,13 +16,14 @@ const STAGE: &str = "report";
 const SPREAD: u32 = u32::MAX;
 const BINS: usize = 16;
 
-/// Ranks of the truth among the filter's samples and among ours, of all numbers of one observation's trajectories.
+/// Ranks of the truth among the filter's samples and among ours, of all numbers of one observation's trajectories; none
+/// where no sample is left.
 pub(crate) fn histograms(
     part: &Part<'_>,
     name: &str,
     observed: &[Observed],
     references: &[Option<Reference>],
-) -> Result<Drawing, ExperimentError> {
+) -> Result<Option<Drawing>, ExperimentError> {
     let Part { run, samples, scores, .. } = part;
     let e = &run.loaded.experiment;
     let of_name = |at: usize| observed[at].config.name == name;
@@ -51,6 +52,9 @@ pub(crate) fn histograms(
             scores.mean(name, *corrections, "rank_p").map(|(p, _)| format!(": p = {}", significant(p)));
         panels.push((format!("{label}{}", p_value.unwrap_or_default()), counts));
     }
+    if panels.is_empty() {
+        return Ok(None);
+    }
     let panels: Vec<RankPanel<'_>> =
         panels.iter().map(|(title, counts)| RankPanel { title, counts }).collect();
     RankHistograms {
@@ -60,6 +64,7 @@ pub(crate) fn histograms(
         panels: &panels,
     }
     .draw()
+    .map(Some)
     .map_err(ExperimentError::stage(STAGE))
 }
 
