@@ -7,6 +7,8 @@ use crate::report::Report;
 use crate::stages;
 use crate::stages::assimilate::PosteriorSamples;
 use crate::stages::evaluate::Scores;
+use crate::stages::observe::Observed;
+use crate::stages::reference::Reference;
 use crate::stages::rollout::Rolled;
 use crate::stages::train::Model;
 use crate::stages::tune::Settled;
@@ -163,8 +165,11 @@ impl Run {
         let mut parts = Vec::with_capacity(runs.len());
         for ((run, model), settled) in runs.into_iter().zip(models).zip(settled) {
             let experiments = &settled.experiments;
-            let samples =
-                stages::assimilate::assimilate(run, &store, &model, (&observed, &references), experiments)?;
+            let at_once = |o: &Observed, reference: Option<&Reference>, p: &PosteriorSamples| {
+                pool.install(|| stages::evaluate::at_once(run, &store, o, reference, p))
+            };
+            let all = (&observed[..], &references[..]);
+            let samples = stages::assimilate::assimilate(run, &store, &model, all, experiments, at_once)?;
             let scores =
                 pool.install(|| stages::evaluate::evaluate(run, &store, &observed, &references, &samples))?;
             let rollouts = stages::rollout::rollouts(run, &model, &observed)?;

@@ -34,8 +34,8 @@ pub enum SystemError {
     },
     /// A flow left the real numbers.
     #[error(
-        "simulate the system {system}: member {member} blew up at its transition {transition}, with {substeps} steps \
-         too; a smaller `dt`, a finer `grid` or more `viscosity` helps"
+        "simulate the system {system}: member {member} blew up at its transition {transition}, which takes more than \
+         {substeps} steps; a smaller `dt`, a finer `grid` or more `viscosity` helps"
     )]
     BlowUp {
         /// The system's name.
@@ -44,7 +44,7 @@ pub enum SystemError {
         member: u32,
         /// Counted from the first state drawn.
         transition: usize,
-        /// Steps within the transition at the last attempt.
+        /// Steps that would have been taken next.
         substeps: u32,
     },
     /// A flow where a chain is needed.

@@ -45,7 +45,8 @@ pub(crate) struct PosteriorSamples {
     pub(crate) weighing: Option<Weighing>,
 }
 
-/// All samples: by observation, then by corrections. Those that are not kept and are scored already are not made again.
+/// All samples: by observation, then by corrections. Those that are not kept are scored when they are made, and not
+/// made again where they are scored.
 ///
 /// Shapes: `settled` one for each of the experiment's observations.
 pub(crate) fn assimilate(
@@ -54,6 +55,7 @@ pub(crate) fn assimilate(
     model: &Model,
     (observed, references): (&[Observed], &[Option<Reference>]),
     settled: &[Experiment],
+    score: impl Fn(&Observed, Option<&Reference>, &PosteriorSamples) -> Result<(), ExperimentError>,
 ) -> Result<Vec<PosteriorSamples>, ExperimentError> {
     let of = |o: usize| &settled[observed[o].kind].assimilation;
     let wanted = |o: usize, c: u32| of(o).fewer.get(&c).is_none_or(|&n| observed[o].trajectory < n);
@@ -71,6 +73,10 @@ pub(crate) fn assimilate(
         let (samples, fresh) = job.samples(run, store, model, references[o].as_ref(), &progress)?;
         done += cost(o, corrections);
         all_reused &= !fresh;
+        // Of a killed run there may be samples that are not scored; those that are scored have no samples.
+        if !of(o).keep_samples && samples.count() > 0 {
+            score(&observed[o], references[o].as_ref(), &samples)?;
+        }
         if !fresh {
             progress.resume_at(done as u64);
         }

@@ -80,7 +80,6 @@ pub(crate) fn evaluate(
     references: &[Option<Reference>],
     samples: &[PosteriorSamples],
 ) -> Result<Scores, ExperimentError> {
-    let evaluation = &run.loaded.experiment.evaluation;
     let mut climate = Climate::new(run, store);
     let mut mean_field: Option<Vec<f64>> = None;
     let progress = run.progress(STAGE, observed.len() + samples.len());
@@ -88,9 +87,7 @@ pub(crate) fn evaluate(
     for (o, reference) in observed.iter().zip(references) {
         run.go_on(STAGE)?;
         if let Some(reference) = reference {
-            let key = keys::scores("", &reference.key, evaluation);
-            let (values, fresh) =
-                scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference, &mut climate))?;
+            let (values, fresh) = reference_values(run, o, reference, &mut climate)?;
             add(&mut metrics, o, None, &values);
             of_references.push(Some(values));
             all_reused &= !fresh;
@@ -109,11 +106,9 @@ pub(crate) fn evaluate(
     }
     for p in samples {
         run.go_on(STAGE)?;
-        let (o, reference) = (&observed[p.observed], references[p.observed].as_ref());
-        let key = keys::scores(&p.key, reference.map_or("", |r| &r.key), evaluation);
-        let stem = PosteriorSamples::stem(o, p.corrections);
-        let beside = reference.zip(of_references[p.observed].as_ref());
-        let (values, fresh) = scores::reuse_or(run, &stem, &key, || of_samples(run, o, beside, p))?;
+        let o = &observed[p.observed];
+        let beside = references[p.observed].as_ref().zip(of_references[p.observed].as_ref());
+        let (values, fresh) = sample_values(run, o, beside, p)?;
         add(&mut metrics, o, Some(p.corrections), &values);
         if !run.loaded.experiment.assimilation.keep_samples {
             Run::remove(&PosteriorSamples::path(run, o, p.corrections))?;
@@ -139,6 +134,47 @@ fn add(metrics: &mut Vec<Metric>, o: &Observed, corrections: Option<u32>, values
         value: *value,
         standard_error: None,
     }));
+}
+
+/// Scores samples as soon as they are made, so that a long table that keeps no samples has what it has done so far;
+/// [`evaluate`] finds the scores under their keys.
+pub(crate) fn at_once(
+    run: &Run,
+    store: &TrajectoryStore,
+    o: &Observed,
+    reference: Option<&Reference>,
+    p: &PosteriorSamples,
+) -> Result<(), ExperimentError> {
+    let mut climate = Climate::new(run, store);
+    let of_reference = match reference {
+        Some(reference) => Some(reference_values(run, o, reference, &mut climate)?.0),
+        None => None,
+    };
+    sample_values(run, o, reference.zip(of_reference.as_ref()), p).map(|_| ())
+}
+
+/// A reference's scores, and whether they were computed now.
+fn reference_values(
+    run: &Run,
+    o: &Observed,
+    reference: &Reference,
+    climate: &mut Climate<'_>,
+) -> Result<(Values, bool), ExperimentError> {
+    let key = keys::scores("", &reference.key, &run.loaded.experiment.evaluation);
+    scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference, climate))
+}
+
+/// Scores of samples, and whether they were computed now.
+fn sample_values(
+    run: &Run,
+    o: &Observed,
+    beside: Option<(&Reference, &Values)>,
+    p: &PosteriorSamples,
+) -> Result<(Values, bool), ExperimentError> {
+    let evaluation = &run.loaded.experiment.evaluation;
+    let key = keys::scores(&p.key, beside.map_or("", |(reference, _)| &reference.key), evaluation);
+    let stem = PosteriorSamples::stem(o, p.corrections);
+    scores::reuse_or(run, &stem, &key, || of_samples(run, o, beside, p))
 }
 
 /// What is computed in no time and kept nowhere.

@@ -1,12 +1,14 @@
 //! Experiments on fields from end to end: a flow of 16 × 16 points.
 
 use crate::config::Setting;
-use crate::run::{Options, Run};
+use crate::error::ExperimentError;
+use crate::run::{Options, Outcome, Run};
 use sda_data::ModelFile;
 use sda_device::DeviceChoice;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const RECIPE: &str = r#"(
@@ -77,6 +79,17 @@ const EXPERIMENT: &str = r#"(
 )"#;
 
 fn run(folder: &Path, out: &str, threads: usize, settings: &[&str]) -> String {
+    let outcome = execute(folder, (out, threads), settings, Arc::default());
+    let outcome = outcome.unwrap_or_else(|e| panic!("failed to {e}"));
+    std::fs::read_to_string(outcome.folder.join("metrics.csv")).unwrap()
+}
+
+fn execute(
+    folder: &Path,
+    (out, threads): (&str, usize),
+    settings: &[&str],
+    interrupted: Arc<AtomicBool>,
+) -> Result<Outcome, ExperimentError> {
     let options = Options {
         root: folder.to_owned(),
         out: Some(folder.join(out)),
@@ -87,11 +100,9 @@ fn run(folder: &Path, out: &str, threads: usize, settings: &[&str]) -> String {
         device: DeviceChoice::Cpu,
         quiet: true,
         checkpoint: Duration::ZERO,
-        interrupted: Arc::default(),
+        interrupted,
     };
-    let run = Run::prepare("flow", &options).unwrap_or_else(|e| panic!("failed to {e}"));
-    let outcome = run.execute().unwrap_or_else(|e| panic!("failed to {e}"));
-    std::fs::read_to_string(outcome.folder.join("metrics.csv")).unwrap()
+    Run::prepare("flow", &options)?.execute()
 }
 
 fn workspace() -> tempfile::TempDir {
@@ -173,4 +184,36 @@ fn an_observations_own_settings_are_a_matter_of_its_samples_alone() {
     let after = names.map(written);
     assert_eq!(before[..2], after[..2]);
     assert_ne!(before[2], after[2]);
+}
+
+/// Interrupted when the first scores are there: samples that are not kept are scored one set after another, and a run
+/// goes on from the scores.
+#[test]
+fn what_is_not_kept_is_scored_at_once() {
+    let folder = workspace();
+    let settings = ["assimilation.keep_samples=false"];
+    let want = run(folder.path(), "whole", 1, &settings);
+    let scores = |name: &str| folder.path().join("run/scores").join(name);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let over = Arc::new(AtomicBool::new(false));
+    let watch = {
+        let (first, interrupted, over) =
+            (scores("coarse-0-c1.json"), Arc::clone(&interrupted), Arc::clone(&over));
+        std::thread::spawn(move || {
+            while !first.exists() && !over.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+            interrupted.store(true, Ordering::Relaxed);
+        })
+    };
+    let outcome = execute(folder.path(), ("run", 1), &settings, interrupted);
+    over.store(true, Ordering::Relaxed);
+    watch.join().unwrap();
+    assert!(matches!(outcome, Err(ExperimentError::Interrupted { .. })), "it ran to its end");
+    assert!(scores("coarse-0-c1.json").exists() && !scores("loop-1-c1.json").exists());
+    assert_eq!(run(folder.path(), "run", 1, &settings), want);
+    assert!(
+        std::fs::read_dir(folder.path().join("run/samples")).unwrap().next().is_none(),
+        "samples are gone"
+    );
 }

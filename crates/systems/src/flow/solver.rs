@@ -16,11 +16,14 @@ const MARGIN: f64 = 1.05;
 /// Steps between two states beyond which a flow counts as lost: at 128² a speed of 4600 with Δ 0.2.
 const MOST_SUBSTEPS: f64 = 16_384.0;
 
-/// The flow did not stay finite, with twice the steps neither.
+/// Attempts at one state, each in more steps.
+const ATTEMPTS: usize = 6;
+
+/// The flow did not stay finite or became far too fast for its steps, however many were tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("it is not finite after {substeps} steps between two states")]
+#[error("it takes more than {substeps} steps between two states")]
 pub struct BlowUp {
-    /// Steps of the last attempt.
+    /// Steps that would have been taken next.
     pub substeps: u32,
 }
 
@@ -83,21 +86,23 @@ impl<T: FlowReal> Solver<T> {
     ///
     ///   M = max(n/8, ⌈Δ k 1.05 max(|u| + |v|)/2.5⌉)
     ///
-    /// steps, a function of the state alone; where that ends in ∞ or NaN, once more with 2 M from the same state.
-    /// Returns M as it was used.
+    /// steps, a function of the state alone. Where that ends in ∞ or NaN, or at a speed that asks for more than 3/2 M, again
+    /// from the same state, with 2 M or as many as that speed asks for. Returns the steps that were used.
     ///
-    /// Errors: that is not finite either, or the speed asks for more than 16 384 steps; `state` is what it was.
+    /// Errors: six attempts did not end well, or the speed asks for more than 16 384 steps; `state` is what it was.
     pub fn advance(&mut self, state: &mut SpectralState<T>) -> Result<u32, BlowUp> {
-        let first = self.substeps(state)?;
         let before = state.clone();
-        for substeps in [first, 2 * first] {
+        let mut substeps = self.substeps(state)?;
+        for _ in 0..ATTEMPTS {
             self.integrate(state, self.flow.dt(), substeps);
-            if state.is_finite() {
-                return Ok(substeps);
+            let next = if state.is_finite() { self.substeps(state).ok() } else { None };
+            match next {
+                Some(next) if 2 * next <= 3 * substeps => return Ok(substeps),
+                _ => substeps = (2 * substeps).max(next.unwrap_or(0)),
             }
             state.clone_from(&before);
         }
-        Err(BlowUp { substeps: 2 * first })
+        Err(BlowUp { substeps })
     }
 
     /// M, the steps to the next state.

@@ -119,3 +119,23 @@ fn a_state_with_nan_is_an_error_and_stays_as_it_was() {
     assert!(Solver::new(&flow).advance(&mut state).is_err());
     assert_eq!(format!("{state:?}"), before);
 }
+
+/// From near rest a strong force makes a flow within one state for which the first number of steps is far too small.
+#[test]
+fn a_flow_that_becomes_fast_within_a_state_is_taken_again_in_smaller_steps() {
+    let start = FlowStart::Filtered { peak_wavenumber: 4.0, max_speed: 0.1 };
+    let forcing = Forcing { wavenumber: 2, amplitude: 300.0 };
+    let flow = Flow::new("pushed", (64, 64), (1e-2, 0.0), forcing, 0.2, start).unwrap();
+    let mut state = start.draw::<f64>(&mut Solver::new(&flow), &Stream::new(2, 0), 0);
+    let fine = after(&flow, &state, 0.2, 4000);
+    let mut solver = Solver::new(&flow);
+    assert_eq!(solver.substeps(&state), Ok(8));
+    let taken = solver.advance(&mut state).unwrap();
+    let asked = solver.substeps(&state).unwrap();
+    assert!(taken > 16 && 2 * asked <= 3 * taken, "{taken} taken, {asked} asked");
+    assert!(distance(&state, &fine) < 1e-3, "{}", distance(&state, &fine));
+    // Taken as they were chosen first, the same steps are far off.
+    let first = start.draw::<f64>(&mut Solver::new(&flow), &Stream::new(2, 0), 0);
+    let off = distance(&after(&flow, &first, 0.2, 8), &fine);
+    assert!(off.is_nan() || off > 1e-2, "{off}");
+}
