@@ -2,7 +2,7 @@
 
 Whatever an item's name says of our grid and precision, the peer's work is the published data generator's: finite
 volumes on a staggered grid of 256 × 256 points in f32, in Euler steps of 0.2/82. So `flow_256_f32` is the ratio at equal
-grid and precision, and `flow_96_f32` at equal error after one state (0.63 % on the coarse field, for either).
+grid and precision.
 """
 
 import os

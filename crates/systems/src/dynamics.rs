@@ -14,7 +14,7 @@ use crate::system::System;
 /// How a flow is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum FlowPrecision {
-    /// 6e-7 of a state from the next on 128², which is enough for data.
+    /// Off by less than 2e-6 after one state on 128², which is enough for data.
     #[default]
     F32,
     /// For tests.

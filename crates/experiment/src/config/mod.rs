@@ -225,8 +225,8 @@ impl Experiment {
         let mut e = self.clone();
         let a = &mut e.assimilation;
         a.length = o.length.unwrap_or(a.length);
-        a.place = o.place.unwrap_or(a.place);
         if a.settings == Settings::Given {
+            a.place = o.place.unwrap_or(a.place);
             a.sampler.steps = o.steps.unwrap_or(a.sampler.steps);
             a.guidance = o.guidance.clone().unwrap_or_else(|| a.guidance.clone());
         }

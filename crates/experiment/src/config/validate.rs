@@ -97,7 +97,7 @@ impl Experiment {
         p.result("score.network", self.score.network().validate());
         let window = self.score.window();
         if let ScoreConfig::Local { order, stride, network } = &self.score {
-            for (field, length) in self.lengths() {
+            for (field, length, _) in self.lengths() {
                 p.that(
                     window <= length,
                     "score.order",
@@ -154,16 +154,20 @@ impl Experiment {
         }
     }
 
-    /// States of trajectories, with their fields: the assimilation's, and each observation's own.
-    fn lengths(&self) -> Vec<(String, usize)> {
-        let own = self.observations.iter().enumerate();
-        let own = own.filter_map(|(i, o)| Some((format!("observations.{i}.length"), o.length?)));
-        [("assimilation.length".to_owned(), self.assimilation.length)].into_iter().chain(own).collect()
+    /// States of trajectories, with their fields, and whether they are read from data, whose place a target takes: the
+    /// assimilation's, and each observation's own.
+    fn lengths(&self) -> Vec<(String, usize, bool)> {
+        let all = [("assimilation.length".to_owned(), self.assimilation.length, true)];
+        let own =
+            self.observations.iter().enumerate().filter_map(|(i, o)| {
+                Some((format!("observations.{i}.length"), o.length?, o.target.is_none()))
+            });
+        all.into_iter().chain(own).collect()
     }
 
     fn check_assimilation(&self, p: &mut Problems) {
         let a = &self.assimilation;
-        for (field, length) in self.lengths() {
+        for (field, length, _) in self.lengths() {
             p.that(length > 0, &field, "must be at least 1, and is 0");
             p.count(&field, length);
         }
@@ -260,13 +264,9 @@ impl Experiment {
     pub fn validate_with(&self, recipe: &Recipe, path: &Path) -> Result<(), ExperimentError> {
         let mut p = Problems::default();
         let (length, steps) = (self.assimilation.length, recipe.steps);
-        // A target takes the place of data.
-        let targeted = |i: usize| self.observations[i].target.is_some();
-        for (i, (field, length)) in self.lengths().into_iter().enumerate() {
-            let own = self.observations.iter().enumerate().filter(|(_, o)| o.length.is_some());
-            let is_free = i > 0 && own.map(|(at, _)| at).nth(i - 1).is_some_and(targeted);
+        for (field, length, is_of_data) in self.lengths() {
             let reason = format!("{length} states are longer than the data's {steps}");
-            p.that(is_free || length <= steps, &field, reason);
+            p.that(!is_of_data || length <= steps, &field, reason);
         }
         let window = self.score.window();
         p.that(

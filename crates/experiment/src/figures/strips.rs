@@ -28,8 +28,6 @@ pub struct Strip {
     pub label: String,
     /// A field for each column, or none where there is nothing to show; each [x, y], NaN where nothing is seen.
     pub fields: Vec<Option<Array2<f64>>>,
-    /// The largest |value| in colours; none takes the figure's.
-    pub range: Option<f64>,
 }
 
 /// Rows of fields in one scale of colours.
@@ -77,12 +75,11 @@ impl FieldStrips<'_> {
                 &strip.label,
                 TextAnchor::End,
             ));
-            let range = strip.range.unwrap_or(self.range);
             for (column, field) in strip.fields.iter().enumerate() {
                 if let Some(field) = field {
                     let numbers: Vec<f64> = field.iter().map(|&v| if v.is_nan() { 0.0 } else { v }).collect();
                     finite(&format!("row {:?}, column {column}", strip.label), &numbers)?;
-                    pixels.push(painted(field, range, (left(column), top(row))));
+                    pixels.push(painted(field, self.range, (left(column), top(row))));
                 }
             }
         }

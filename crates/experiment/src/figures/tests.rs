@@ -259,11 +259,8 @@ fn bad_curves_are_refused() {
 fn strips_show_x_to_the_right_and_y_up() {
     let field = ndarray::Array2::from_shape_fn((4, 4), |(x, y)| (x + y) as f64 / 3.0 - 1.0);
     let columns = ["t = 0".to_owned(), "t = 1".to_owned()];
-    let strip = |label: &str, second| Strip {
-        label: label.into(),
-        fields: vec![Some(field.clone()), second],
-        range: None,
-    };
+    let strip =
+        |label: &str, second| Strip { label: label.into(), fields: vec![Some(field.clone()), second] };
     let strips = [strip("truth", Some(-&field)), strip("sample", None)];
     let figure = FieldStrips {
         title: "fields",

@@ -9,7 +9,7 @@ use super::parameters::{Flow, Forcing};
 use super::state::SpectralState;
 use super::transform::{FlowReal, Transform};
 
-/// h k max(|u| + |v|) of a step; RK4 is stable to 2.83 in theory, to 3.3 here.
+/// h k max(|u| + |v|) of a step; RK4 is stable to 2√2 on the imaginary axis.
 const COURANT: f64 = 2.5;
 /// What the speed may grow by before the next state.
 const MARGIN: f64 = 1.05;

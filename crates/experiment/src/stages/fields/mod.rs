@@ -51,18 +51,14 @@ pub(crate) fn strips(
     let observed = seen::seen(&o.config.operator, &o.y, (length, run.shape(1, 1)[2]));
     let mut strips: Vec<Strip> = rows
         .into_iter()
-        .map(|(label, fields)| Strip { label, fields: fields.into_iter().map(Some).collect(), range: None })
+        .map(|(label, fields)| Strip { label, fields: fields.into_iter().map(Some).collect() })
         .collect();
     if let Some(observed) = observed {
         let fields = shown.iter().map(|&state| observed[state].clone()).collect();
-        let strip = Strip { label: "observation".into(), fields, range: None };
+        let strip = Strip { label: "observation".into(), fields };
         strips.insert(usize::from(o.config.target.is_none()), strip);
     }
-    strips.push(Strip {
-        label: format!("spread of {n}"),
-        fields: spread.into_iter().map(Some).collect(),
-        range: None,
-    });
+    strips.push(Strip { label: format!("spread of {n}"), fields: spread.into_iter().map(Some).collect() });
     let times: Vec<String> =
         shown.iter().map(|&i| format!("t = {:.1}", i as f64 * run.system.dt())).collect();
     FieldStrips {

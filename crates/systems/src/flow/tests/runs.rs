@@ -49,6 +49,30 @@ fn the_golden_run_is_met() {
     assert!((thin.enstrophy - 3.594773251).abs() < 1e-7, "{}", thin.enstrophy);
 }
 
+/// One state later, as it is seen, beside 256² points: what a coarser grid loses.
+#[test]
+fn coarser_grids_are_off_by_less_the_finer_they_are() {
+    let fine = converged(256);
+    let mut first = developed(&converged(128), 0, 40).on(fine.modes());
+    let mut solver = Solver::new(&fine);
+    // What lies beyond the modes of 128² has to grow first.
+    for _ in 0..4 {
+        solver.advance(&mut first).unwrap();
+    }
+    let seen = |flow: &Flow| {
+        let mut state = first.on(flow.modes());
+        Solver::new(flow).advance(&mut state).unwrap();
+        flow.output().see(&state)
+    };
+    let want = seen(&fine);
+    let norm = |field: &ndarray::Array3<f64>| field.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let error = |grid: usize| norm(&(seen(&converged(grid)) - &want)) / norm(&want);
+    let errors = [96, 128, 192].map(error);
+    println!("off after one state on 96², 128², 192²: {errors:?}");
+    assert!(errors[0] < 1.5e-2 && errors[1] < 5e-3 && errors[2] < 1e-3, "{errors:?}");
+    assert!(errors[0] > 2.0 * errors[1] && errors[1] > 3.0 * errors[2], "{errors:?}");
+}
+
 #[test]
 fn single_precision_is_enough_for_data() {
     let flow = converged(128);
