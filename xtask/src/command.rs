@@ -34,7 +34,7 @@ struct Command {
 }
 
 /// The one list of commands: help, near matches and dispatch come from it.
-const COMMANDS: [Command; 10] = [
+const COMMANDS: [Command; 11] = [
     Command {
         name: "experiment",
         usage: "experiment <name> [options]",
@@ -75,6 +75,17 @@ const COMMANDS: [Command; 10] = [
 
   cargo xtask devices",
         parse: devices,
+    },
+    Command {
+        name: "halve",
+        usage: "halve <from> <to>",
+        help: "Writes the weights of a finished training in f16 with `sda halve`, built in release: half the bytes, as they
+are shipped in models/.
+
+  --profile <P>    another cargo profile than release
+
+  cargo xtask halve runs/kolmogorov-quick/model.safetensors models/kolmogorov.safetensors",
+        parse: halve,
     },
     Command {
         name: "verify",
@@ -255,6 +266,11 @@ fn with_experiment(command: &str, arguments: Vec<OsString>) -> anyhow::Result<Re
 fn devices(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     let (profile, rest) = take_option(arguments, "profile")?;
     Ok(Request::HandOver { before: Vec::new(), last: sda("devices", profile).args(rest) })
+}
+
+fn halve(arguments: Vec<OsString>) -> anyhow::Result<Request> {
+    let (profile, rest) = take_option(arguments, "profile")?;
+    Ok(Request::HandOver { before: Vec::new(), last: sda("halve", profile).args(rest) })
 }
 
 fn verify(arguments: Vec<OsString>) -> anyhow::Result<Request> {

@@ -58,8 +58,8 @@ pub enum DataError {
         /// Types that are read.
         expected: &'static str,
     },
-    /// NaN or ±∞.
-    #[error("accept {place} of {}: the value is {value}, not a finite number; {remedy}", path.display())]
+    /// NaN or ±∞, or beyond what the file's type of number holds.
+    #[error("accept {place} of {}: the value is {value}, not a number that it can hold; {remedy}", path.display())]
     NonFinite {
         /// The file.
         path: PathBuf,

@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use half::f16;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorInfo};
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ pub type Metadata = BTreeMap<String, Value>;
 /// A tensor to be written.
 pub(crate) enum Tensor<'a> {
     Reals(ArrayViewD<'a, f32>),
+    /// Rounded to f16 as they are written.
+    Halves(ArrayViewD<'a, f32>),
     Integers(&'a [i64]),
     Flags(ArrayViewD<'a, bool>),
 }
@@ -34,6 +37,7 @@ impl Tensor<'_> {
         match self {
             Tensor::Integers(_) => ("I64", 8),
             Tensor::Reals(_) => ("F32", 4),
+            Tensor::Halves(_) => ("F16", 2),
             Tensor::Flags(_) => ("BOOL", 1),
         }
     }
@@ -41,7 +45,7 @@ impl Tensor<'_> {
     fn shape(&self) -> Vec<usize> {
         match self {
             Tensor::Integers(values) => vec![values.len()],
-            Tensor::Reals(values) => values.shape().to_vec(),
+            Tensor::Reals(values) | Tensor::Halves(values) => values.shape().to_vec(),
             Tensor::Flags(values) => values.shape().to_vec(),
         }
     }
@@ -50,6 +54,9 @@ impl Tensor<'_> {
         match self {
             Tensor::Integers(values) => values.iter().try_for_each(|v| file.write_all(&v.to_le_bytes())),
             Tensor::Reals(values) => values.iter().try_for_each(|v| file.write_all(&v.to_le_bytes())),
+            Tensor::Halves(values) => {
+                values.iter().try_for_each(|&v| file.write_all(&f16::from_f32(v).to_le_bytes()))
+            }
             Tensor::Flags(values) => values.iter().try_for_each(|&v| file.write_all(&[u8::from(v)])),
         }
     }
@@ -117,11 +124,12 @@ impl TensorFile {
         self.tensors.contains_key(name)
     }
 
-    /// f32, or f64 rounded to f32; integers too where `integers` asks for them. Every value is finite.
+    /// f32, f16, or f64 rounded to f32; integers too where `integers` asks for them. Every value is finite.
     pub(crate) fn reals(&self, name: &str, integers: bool) -> Result<ArrayD<f32>, DataError> {
         let (info, bytes) = self.tensor(name)?;
         let values: Vec<f32> = match (info.dtype, integers) {
             (Dtype::F32, _) => numbers(bytes, f32::from_le_bytes),
+            (Dtype::F16, _) => numbers(bytes, |b| f16::from_le_bytes(b).to_f32()),
             (Dtype::F64, _) => numbers(bytes, |b| f64::from_le_bytes(b) as f32),
             (Dtype::U8 | Dtype::BOOL, true) => bytes.iter().map(|&b| f32::from(b)).collect(),
             (Dtype::I32, true) => numbers(bytes, |b| i32::from_le_bytes(b) as f32),
@@ -130,7 +138,7 @@ impl TensorFile {
                 return Err(self.wrong_type(
                     name,
                     other,
-                    if integers { "F32, F64, I32, I64, U8 or BOOL" } else { "F32 or F64" },
+                    if integers { "F16, F32, F64, I32, I64, U8 or BOOL" } else { "F16, F32 or F64" },
                 ));
             }
         };

@@ -8,9 +8,11 @@ mod key;
 pub mod progress;
 pub mod report;
 mod run;
+mod shipping;
 mod stages;
 pub mod tuning;
 mod versions;
 
 pub use error::{ExperimentError, Problem};
 pub use run::{Options, Outcome, Run};
+pub use shipping::halve;

@@ -8,6 +8,7 @@ use crate::stages;
 use crate::stages::assimilate::PosteriorSamples;
 use crate::stages::evaluate::Scores;
 use crate::stages::observe::Observed;
+use crate::stages::prior::PriorLaw;
 use crate::stages::reference::Reference;
 use crate::stages::rollout::Rolled;
 use crate::stages::train::Model;
@@ -69,6 +70,8 @@ pub(crate) struct Part<'a> {
     pub(crate) samples: Vec<PosteriorSamples>,
     pub(crate) scores: Scores,
     pub(crate) rollouts: Vec<Rolled>,
+    /// Where the experiment asks for it.
+    pub(crate) prior: Option<PriorLaw>,
 }
 
 impl Part<'_> {
@@ -170,10 +173,13 @@ impl Run {
             };
             let all = (&observed[..], &references[..]);
             let samples = stages::assimilate::assimilate(run, &store, &model, all, experiments, at_once)?;
-            let scores =
-                pool.install(|| stages::evaluate::evaluate(run, &store, &observed, &references, &samples))?;
+            let prior = pool.install(|| stages::prior::prior(run, &store, &model))?;
+            let scores = pool.install(|| {
+                let of_prior = prior.as_ref().map(PriorLaw::metrics).unwrap_or_default();
+                stages::evaluate::evaluate(run, &store, (&observed, &references), &samples, of_prior)
+            })?;
             let rollouts = stages::rollout::rollouts(run, &model, &observed)?;
-            parts.push(Part { run, model, settled, samples, scores, rollouts });
+            parts.push(Part { run, model, settled, samples, scores, rollouts, prior });
         }
         let report = stages::report::report(self, &observed, &references, &parts)?;
         Ok(Outcome { report, folder: self.folder.clone() })

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use sda::device::DeviceChoice;
 use sda::experiment::config::Setting;
 use sda::experiment::{ExperimentError, Options, Run};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,6 +36,13 @@ enum Command {
     Tune(Box<ExperimentArguments>),
     /// List what an experiment can run on: the CPU and every GPU, with its limits and what it would use.
     Devices,
+    /// Write the weights of a finished training in f16, half the bytes; an experiment takes them as it takes the run's.
+    Halve {
+        /// The run's model.safetensors.
+        from: PathBuf,
+        /// Where they are written.
+        to: PathBuf,
+    },
     /// Print the sampler's own error on an exact chain, for every guidance, and whether it is as recorded.
     Verify(verify::Arguments),
 }
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
         Command::Experiment(arguments) => experiment(*arguments),
         Command::Tune(arguments) => tune::tune(*arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
+        Command::Halve { from, to } => halve(&from, &to),
         Command::Devices => {
             print!("{}", devices::list());
             Ok(true)
@@ -107,6 +115,13 @@ fn main() -> ExitCode {
 fn seconds(text: &str) -> Result<f64, String> {
     let wrong = || "write a number of seconds from 0 to 86400".to_owned();
     text.parse().ok().filter(|s| (0.0..=86400.0).contains(s)).ok_or_else(wrong)
+}
+
+/// Halves a file of weights.
+fn halve(from: &Path, to: &Path) -> anyhow::Result<bool> {
+    let [before, after] = sda::experiment::halve(from, to)?;
+    println!("{}: {after} bytes, {before} before", to.display());
+    Ok(true)
 }
 
 /// Runs an experiment; whether all of its expectations were met.

@@ -133,10 +133,50 @@ fn number_types_of_other_programs() {
     assert!(load_error(&path).contains("tensor `t` at [1]"));
     foreign(&path, safetensors::Dtype::I64, &[3i64.to_le_bytes(), (-4i64).to_le_bytes()].concat());
     let message = load_error(&path);
-    assert!(message.contains("I64") && message.contains("expected F32 or F64"), "{message}");
+    assert!(message.contains("I64") && message.contains("expected F16, F32 or F64"), "{message}");
     assert_eq!(ModelFile::load_with_integers(&path).unwrap().tensors["t"], array![3f32, -4.0].into_dyn());
-    foreign(&path, safetensors::Dtype::F16, &[0; 4]);
-    assert!(load_error(&path).contains("its type is F16"));
+    // 1, and the least number of f16.
+    foreign(&path, safetensors::Dtype::F16, &[0x00, 0x3c, 0x01, 0x00]);
+    assert_eq!(ModelFile::load(&path).unwrap().tensors["t"], array![1.0f32, 2f32.powi(-24)].into_dyn());
+    foreign(&path, safetensors::Dtype::F16, &[0x00, 0x3c, 0x00, 0x7c]);
+    assert!(load_error(&path).contains("tensor `t` at [1]"));
+    foreign(&path, safetensors::Dtype::BF16, &[0; 4]);
+    assert!(load_error(&path).contains("its type is BF16"));
+}
+
+#[test]
+fn halved_weights_are_half_the_bytes_and_rounded_to_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("half.safetensors");
+    let weights = ArrayD::from_shape_fn(IxDyn(&[40, 50]), |i| 1.0 / (1.0 + (i[0] * 50 + i[1]) as f32));
+    let curve = array![0.123_456_78f32, 65520.0].into_dyn();
+    let mut file = example();
+    file.tensors.insert("net.weight".into(), weights.clone());
+    file.tensors.insert("curve.training".into(), curve.clone());
+    file.save_halved(&path, "curve.").unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    assert_eq!(bytes.len() - 8 - header, 2 * (2000 + 6 + 2) + 4 * 2);
+    let read = ModelFile::load(&path).unwrap();
+    assert_eq!(read.header, file.header);
+    assert_eq!(read.tensors["curve.training"], curve);
+    for (got, want) in read.tensors["net.weight"].iter().zip(&weights) {
+        assert!((got / want - 1.0).abs() <= 2f32.powi(-11), "{got} for {want}");
+    }
+    // What was rounded once is not rounded again.
+    read.save_halved(&path, "curve.").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+
+    for (value, word) in [(65520.0, "65504"), (f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf")] {
+        file.tensors.get_mut("net.0.bias").unwrap()[[1]] = value;
+        let message = file.save_halved(&path, "curve.").unwrap_err().to_string();
+        assert!(message.contains("`net.0.bias` at [1]") && message.contains(word), "{message}");
+    }
+    file.tensors.get_mut("net.0.bias").unwrap()[[1]] = -65519.0;
+    file.save_halved(&path, "curve.").unwrap();
+    assert_eq!(ModelFile::load(&path).unwrap().tensors["net.0.bias"][[1]], -65504.0);
+    file.tensors.get_mut("curve.training").unwrap()[[0]] = f32::INFINITY;
+    assert!(file.save_halved(&path, "curve.").unwrap_err().to_string().contains("`curve.training` at [0]"));
 }
 
 #[test]

@@ -11,6 +11,24 @@ pub struct EvaluationConfig {
     pub modes: Option<ModesConfig>,
 }
 
+/// Trajectories drawn from the prior alone, whose states are held against those of the test data: spectrum, energy,
+/// enstrophy, vorticity, divergence. Of fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriorConfig {
+    /// Trajectories drawn.
+    pub samples: usize,
+    /// States of each; those of the score's window where there is none.
+    #[serde(default)]
+    pub length: Option<usize>,
+    /// Predictor steps, in place of `assimilation.sampler.steps`.
+    #[serde(default)]
+    pub steps: Option<u32>,
+    /// Langevin corrections after each.
+    #[serde(default)]
+    pub corrections: u32,
+}
+
 /// Clusters of samples, by the sign of one physical component at every observed state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

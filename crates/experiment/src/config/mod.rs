@@ -10,7 +10,7 @@ mod tests;
 mod tuning;
 mod validate;
 
-pub use evaluation::{EvaluationConfig, ModesConfig};
+pub use evaluation::{EvaluationConfig, ModesConfig, PriorConfig};
 pub use load::{Loaded, find, load};
 pub(crate) use load::{to_line, to_text};
 pub use recipe::{Recipe, load_recipe};
@@ -76,6 +76,9 @@ pub struct Experiment {
     /// What is evaluated on demand.
     #[serde(default)]
     pub evaluation: EvaluationConfig,
+    /// What is drawn from the prior alone, to be held against the test data.
+    #[serde(default)]
+    pub prior: Option<PriorConfig>,
     /// Published or recorded numbers, checked by the evaluation.
     #[serde(default)]
     pub expect: Vec<Expectation>,
@@ -373,7 +376,8 @@ pub struct Variant {
 pub struct Expectation {
     /// `NAME.corrections.METRIC` over all trajectories, as in metrics.csv: `lo.1.w1_ratio`, `lo.1.rank_p`, and
     /// `lo.tuned.w1_ratio` where settings are tuned; `lo.reference.METRIC` is the reference's own,
-    /// `VARIANT.lo.1.METRIC` a variant's.
+    /// `VARIANT.lo.1.METRIC` a variant's; `prior.0.METRIC` is of the
+    /// samples of the prior, `prior.reference.METRIC` of one half of the test data against the other.
     pub metric: String,
     /// At least.
     #[serde(default)]

@@ -4,6 +4,7 @@ use super::prior::check_posterior;
 use super::{Experiment, ObservationConfig, Recipe, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
+use crate::stages::prior::NAME as PRIOR;
 use ndarray::ArrayD;
 use sda_diffusion::{GlobalScore, Levels, NoisePredictor, Posterior, Twisted};
 use sda_nn::Network;
@@ -30,6 +31,7 @@ impl Experiment {
         self.check_modes(&mut problems);
         self.check_tuning(&mut problems);
         self.check_rollouts(&mut problems);
+        self.check_prior(&mut problems);
         problems.finish(path)
     }
 
@@ -223,6 +225,23 @@ impl Experiment {
         }
     }
 
+    fn check_prior(&self, p: &mut Problems) {
+        let Some(prior) = &self.prior else { return };
+        p.that(prior.samples > 0, "prior.samples", "must be at least 1, and is 0");
+        p.count("prior.samples", prior.samples);
+        let (length, window) = (prior.length.unwrap_or(self.score.window()), self.score.window());
+        p.count("prior.length", length);
+        let reason = format!("must be at least the score's window of {window} states, and is {length}");
+        p.that(length >= window, "prior.length", reason);
+        let mut sampler = self.assimilation.sampler.with(self.schedule, prior.corrections, 0.0);
+        sampler.steps = prior.steps.unwrap_or(sampler.steps);
+        p.result("prior", sampler.check());
+        for (i, o) in self.observations.iter().enumerate() {
+            let reason = "«prior» is what the samples of the prior alone are called: choose another name";
+            p.that(o.name != PRIOR, &format!("observations.{i}.name"), reason);
+        }
+    }
+
     fn check_rollouts(&self, p: &mut Problems) {
         let (length, a) = (self.assimilation.length, &self.assimilation);
         let mut names = BTreeSet::new();
@@ -332,6 +351,14 @@ impl Experiment {
                         "evaluation.modes.component",
                         format!("must be one of the state's {d}, counted from 0, and is {}", modes.component),
                     );
+                }
+                if let Some(prior) = &self.prior {
+                    let reason = format!("is of fields, and {} has none: leave `prior` out", system.name());
+                    p.that(system.flow().is_some(), "prior", reason);
+                    if let ScoreConfig::Global { .. } = self.score {
+                        let score = GlobalScore::new(network.clone());
+                        p.result("prior.length", score.check(&of(prior.length.unwrap_or(window))));
+                    }
                 }
                 self.check_posteriors(&mut p, &state);
                 if let Some(reference) = &self.reference {

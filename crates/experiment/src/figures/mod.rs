@@ -14,6 +14,7 @@ mod palette;
 mod panel;
 mod quantiles;
 mod ranks;
+mod residuals;
 mod strips;
 mod training;
 
@@ -23,6 +24,7 @@ pub use fan::{ObservedComponent, Posterior, PosteriorFan};
 pub use film::{Film, Reel};
 pub use lines::{Curve, Level, Lines, Panel, Positions, w1_against_corrections};
 pub use ranks::{RankHistograms, RankPanel};
+pub use residuals::{ResidualHistograms, ResidualPanel};
 pub use strips::{FieldStrips, Strip};
 pub use training::{LearningRate, TrainingCurve};
 

@@ -128,7 +128,8 @@ impl Job<'_> {
             Run::remove(&partial)?;
             return Ok((finish(&file)?, false));
         }
-        let scored = keys::scores(&key, reference.map_or("", |r| &r.key), &e.evaluation);
+        let scored =
+            keys::scores(&key, reference.map_or("", |r| &r.key), &e.evaluation, run.system.flow().is_some());
         if !e.assimilation.keep_samples && scores::are_there(run, &stem, &scored)? {
             let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
             let none = PosteriorSamples { key, observed, corrections, values, diverged: 0, weighing: None };
@@ -271,7 +272,7 @@ pub(super) fn drive(
 }
 
 /// Samples in physical units without those that diverged, or that single precision does not hold in these units.
-fn finished(run: &Run, key: &str, samples: &Samples<f32>) -> Keyed {
+pub(super) fn finished(run: &Run, key: &str, samples: &Samples<f32>) -> Keyed {
     let mut physical = samples.values.mapv(f64::from);
     run.system.normalisation().denormalise(&mut physical);
     let physical = physical.mapv(|x| x as f32);

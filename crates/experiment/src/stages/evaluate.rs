@@ -72,13 +72,13 @@ impl Scores {
     }
 }
 
-/// Scores everything and writes metrics.csv and metrics.json.
+/// Scores everything and writes metrics.csv and metrics.json, with the prior's metrics, which are known.
 pub(crate) fn evaluate(
     run: &Run,
     store: &TrajectoryStore,
-    observed: &[Observed],
-    references: &[Option<Reference>],
+    (observed, references): (&[Observed], &[Option<Reference>]),
     samples: &[PosteriorSamples],
+    of_prior: Vec<Metric>,
 ) -> Result<Scores, ExperimentError> {
     let mut climate = Climate::new(run, store);
     let mut mean_field: Option<Vec<f64>> = None;
@@ -98,7 +98,10 @@ pub(crate) fn evaluate(
                     Some(mean) => mean,
                     None => fields::climate(run, store)?,
                 };
-                add_floors(&mut metrics, o, &fields::floors(run, o, &mean)?);
+                let mut floors = fields::floors(run, o, &mean)?;
+                let truth = o.truth.view().insert_axis(Axis(0)).to_owned();
+                floors.extend(fields::one_state_error(&run.system, &truth).map(|x| ("one_state_error", x)));
+                add_floors(&mut metrics, o, &floors);
                 mean_field = Some(mean);
             }
         }
@@ -118,6 +121,7 @@ pub(crate) fn evaluate(
     }
     let pooled = calibration::pooled(&metrics).map_err(ExperimentError::stage(STAGE))?;
     metrics.extend(means(&metrics, pooled));
+    metrics.extend(of_prior);
     let checks = checks(run, &metrics);
     let scores = Scores { metrics, checks };
     write(run, &scores)?;
@@ -160,7 +164,8 @@ fn reference_values(
     reference: &Reference,
     climate: &mut Climate<'_>,
 ) -> Result<(Values, bool), ExperimentError> {
-    let key = keys::scores("", &reference.key, &run.loaded.experiment.evaluation);
+    let key =
+        keys::scores("", &reference.key, &run.loaded.experiment.evaluation, run.system.flow().is_some());
     scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference, climate))
 }
 
@@ -172,7 +177,12 @@ fn sample_values(
     p: &PosteriorSamples,
 ) -> Result<(Values, bool), ExperimentError> {
     let evaluation = &run.loaded.experiment.evaluation;
-    let key = keys::scores(&p.key, beside.map_or("", |(reference, _)| &reference.key), evaluation);
+    let key = keys::scores(
+        &p.key,
+        beside.map_or("", |(reference, _)| &reference.key),
+        evaluation,
+        run.system.flow().is_some(),
+    );
     let stem = PosteriorSamples::stem(o, p.corrections);
     scores::reuse_or(run, &stem, &key, || of_samples(run, o, beside, p))
 }
@@ -223,6 +233,7 @@ fn of_samples(
     let Some((r, of_reference)) = beside else {
         if o.config.target.is_some() {
             values.push(("residual_over_noise", densities(run, o, &p.values)?.residual_over_noise));
+            values.extend(fields::one_state_error(&run.system, &p.values).map(|x| ("one_state_error", x)));
             return Ok(values);
         }
         values.extend(of_set(run, o, &p.values)?);
@@ -281,6 +292,7 @@ fn of_set(
     values.push(("residual_over_noise", of_samples.residual_over_noise));
     calibrated.push(("rank_log_likelihood", relative_rank(log, of_truth[0], &mut draws).map_err(&wrap)?));
     values.extend(calibrated);
+    values.extend(fields::one_state_error(&run.system, samples).map(|x| ("one_state_error", x)));
     Ok(values)
 }
 

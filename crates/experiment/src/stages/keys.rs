@@ -110,6 +110,16 @@ fn looks_back_on_the_path(sampler: &Sampler) -> Option<String> {
     (sampler.corrections > 0 && sampler.integrator.looks_back()).then(|| "the path".to_owned())
 }
 
+/// Trajectories of the prior alone.
+///
+/// Shapes: `shape` [N, L, state…].
+pub(crate) fn prior(model: &str, e: &Experiment, sampler: &Sampler, shape: &[usize]) -> String {
+    let drawn = format!("{shape:?} {}", e.seed);
+    let mut parts = vec![model.to_owned(), to_text(&e.score), as_before(sampler), drawn];
+    parts.extend(looks_back_on_the_path(sampler));
+    key("prior", &rounded(&parts, e.precision))
+}
+
 /// The scores of one candidate for one observation; its name and place among the others do not matter.
 pub(crate) fn tuning(
     model: &str,
@@ -163,10 +173,14 @@ fn rounded(parts: &[String], precision: Precision) -> Vec<&str> {
 /// What a file of scores holds beside the first results' distances and densities; it changes when the scores do.
 const SCORES: &str = "calibration";
 
+/// The same for fields, whose scores have changed since.
+const SCORES_OF_FIELDS: &str = "calibration, one state";
+
 /// The scores of samples beside the reference's.
-pub(crate) fn scores(samples: &str, reference: &str, evaluation: &EvaluationConfig) -> String {
+pub(crate) fn scores(samples: &str, reference: &str, evaluation: &EvaluationConfig, fields: bool) -> String {
     let modes = evaluation.modes.as_ref().map(to_text);
-    let parts = [samples, reference, SCORES].into_iter().chain(modes.as_deref());
+    let word = if fields { SCORES_OF_FIELDS } else { SCORES };
+    let parts = [samples, reference, word].into_iter().chain(modes.as_deref());
     key("evaluate", &parts.collect::<Vec<_>>())
 }
 
@@ -301,13 +315,15 @@ mod tests {
 
     #[test]
     fn what_is_evaluated_changes_the_keys_of_scores() {
-        let of = |modes: Option<ModesConfig>| scores("samples", "reference", &EvaluationConfig { modes });
+        let of =
+            |modes: Option<ModesConfig>| scores("samples", "reference", &EvaluationConfig { modes }, false);
         let modes = |mirror| Some(ModesConfig { component: 0, least_mass: 0.05, mirror });
         let keys = [
             of(None),
             of(modes(false)),
             of(modes(true)),
-            scores("", "reference", &EvaluationConfig::default()),
+            scores("", "reference", &EvaluationConfig::default(), false),
+            scores("samples", "reference", &EvaluationConfig::default(), true),
         ];
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[..i].iter().all(|b| a != b));

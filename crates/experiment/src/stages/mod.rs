@@ -10,6 +10,7 @@ mod fields;
 mod keys;
 mod modes;
 pub(crate) mod observe;
+pub(crate) mod prior;
 pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod rollout;
@@ -20,3 +21,5 @@ pub(crate) mod simulate;
 mod tests;
 pub(crate) mod train;
 pub(crate) mod tune;
+
+pub(crate) use train::CURVE;

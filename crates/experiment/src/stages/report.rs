@@ -1,7 +1,7 @@
 //! Figures and the report.
 
 use super::assimilate::PosteriorSamples;
-use super::evaluate::Scores;
+use super::evaluate::{Scores, predicted};
 use super::observe::Observed;
 use super::reference::{Reference, per_state};
 use super::rollout;
@@ -12,7 +12,7 @@ use crate::config::{Experiment, ObservationConfig, ScoreConfig, Settings, to_lin
 use crate::error::ExperimentError;
 use crate::figures::{
     Curve, Drawing, FigureError, LearningRate, Level, ObservedComponent, Posterior, PosteriorFan,
-    TrainingCurve, w1_against_corrections,
+    ResidualHistograms, ResidualPanel, TrainingCurve, w1_against_corrections,
 };
 use crate::report::{Cell, Facts, Image, Picture, Report, Table};
 use crate::run::{Part, Run};
@@ -58,6 +58,19 @@ pub(crate) fn report(
                 let stem = named(part.run, &format!("fan-{}", o.config.name));
                 figures.push(picture(run, &drawing, &stem, caption)?);
             }
+        }
+    }
+    for o in &run.loaded.experiment.observations {
+        let Some(drawing) = residuals(run, &o.name, observed, parts)? else { continue };
+        let caption = format!("What samples leave of observation «{}», over its noise.", o.name);
+        figures.push(picture(run, &drawing, &format!("residuals-{}", o.name), caption)?);
+    }
+    for part in parts {
+        let Some(prior) = &part.prior else { continue };
+        for (stem, drawing) in prior.figures(part.run)? {
+            let caption =
+                format!("States of the prior alone{} beside the test data's.", part.run.of_variant());
+            figures.push(picture(run, &drawing, &named(part.run, stem), caption)?);
         }
     }
     for part in parts {
@@ -148,6 +161,45 @@ fn fan(
         observations: &observations,
     }
     .draw()
+    .map_err(ExperimentError::stage(STAGE))
+}
+
+/// Residuals of all samples of an observation, a panel for each set of samples; none where there is no sample.
+fn residuals(
+    run: &Run,
+    name: &str,
+    observed: &[Observed],
+    parts: &[Part<'_>],
+) -> Result<Option<Drawing>, ExperimentError> {
+    let mut sets: Vec<(String, Vec<f64>)> = Vec::new();
+    for part in parts {
+        for &corrections in part.corrections(name) {
+            let mut values = Vec::new();
+            let of_set = part.samples.iter().filter(|p| p.corrections == corrections && p.count() > 0);
+            for (o, p) in of_set.map(|p| (&observed[p.observed], p)).filter(|(o, _)| o.config.name == name) {
+                let predicted = predicted(part.run, o, &p.values)?;
+                let of_sample = |a: ndarray::ArrayView1<'_, f64>| {
+                    let left = a.iter().zip(&o.y).map(|(a, y)| (y - a) / o.config.noise_std);
+                    left.collect::<Vec<_>>()
+                };
+                values.extend(predicted.outer_iter().flat_map(of_sample));
+            }
+            sets.push((format!("{}, C = {corrections}", part.name()), values));
+        }
+    }
+    sets.retain(|(_, values)| !values.is_empty());
+    if sets.is_empty() {
+        return Ok(None);
+    }
+    let panels: Vec<ResidualPanel<'_>> =
+        sets.iter().map(|(title, values)| ResidualPanel { title, values }).collect();
+    ResidualHistograms {
+        title: &format!("{}: residuals of «{name}»", run.loaded.experiment.title),
+        subtitle: "Of all samples and all numbers observed; what is further off is in the outermost bins.",
+        panels: &panels,
+    }
+    .draw()
+    .map(Some)
     .map_err(ExperimentError::stage(STAGE))
 }
 
@@ -332,6 +384,7 @@ fn tables(
             out.extend(modes::table(part, &o.name, observed, references)?);
         }
     }
+    out.extend(parts.iter().filter_map(|part| Some(part.prior.as_ref()?.table(part.run))));
     out.extend(parts.iter().flat_map(|part| part.rollouts.iter().map(rollout::table)));
     out.extend(parts.iter().flat_map(|part| part.settled.tuned.tables.iter().cloned()));
     Ok(out)
@@ -388,14 +441,23 @@ fn summary(part: &Part<'_>) -> String {
 /// Scores of one observation: the filter first, then each number of corrections.
 fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
     let e = &run.loaded.experiment;
-    let mut columns = vec![
-        ("log p(x₂:L | x₁)", "log_prior"),
-        ("log p(y | x)", "log_likelihood"),
-        ("residual / noise", "residual_over_noise"),
-        ("W₁", "w1"),
-        ("W₁ / filter's", "w1_ratio"),
-        ("MMD²", "mmd2"),
-    ];
+    let of_fields = run.system.flow().is_some();
+    let mut columns = if of_fields {
+        vec![
+            ("log p(y | x)", "log_likelihood"),
+            ("residual / noise", "residual_over_noise"),
+            ("off the simulated state / persistence", "one_state_error"),
+        ]
+    } else {
+        vec![
+            ("log p(x₂:L | x₁)", "log_prior"),
+            ("log p(y | x)", "log_likelihood"),
+            ("residual / noise", "residual_over_noise"),
+            ("W₁", "w1"),
+            ("W₁ / filter's", "w1_ratio"),
+            ("MMD²", "mmd2"),
+        ]
+    };
     if e.reference.as_ref().is_some_and(|reference| reference.bootstrap.is_some()) {
         columns.push(("W₁ to bootstrap", "w1_bootstrap"));
     }
@@ -410,11 +472,14 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
     let filtered = parts.iter().take(usize::from(e.reference.is_some()));
     let mut rows: Vec<Vec<Cell>> =
         filtered.map(|part| row(&part.scores, "particle filter".into(), None)).collect();
+    let observed = e.observations.iter().find(|o| o.name == name);
+    let has_truth = of_fields && observed.is_some_and(|o| o.target.is_none());
+    rows.extend(parts.first().filter(|_| has_truth).map(|part| row(&part.scores, "truth".into(), None)));
     for part in parts {
         let of = |&c: &u32| row(&part.scores, format!("{}, C = {c}", part.name()), Some(c));
         rows.extend(part.corrections(name).iter().map(of));
     }
-    let o = e.observations.iter().find(|o| o.name == name).map_or(0.0, |o| o.noise_std);
+    let o = observed.map_or(0.0, |o| o.noise_std);
     Table {
         title: format!("Observation «{name}», noise {o}"),
         note: format!(
@@ -423,7 +488,13 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
                 1 => "One trajectory".to_owned(),
                 n => format!("Means over {n} trajectories ± standard error"),
             },
-            if e.reference.is_some() { "; W₁ of the filter is between two of its runs" } else { "" }
+            if e.reference.is_some() {
+                "; W₁ of the filter is between two of its runs"
+            } else if of_fields {
+                "; simulated: each state from the one before, by the physics"
+            } else {
+                ""
+            }
         ),
         columns: [""].into_iter().chain(columns.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
         rows,

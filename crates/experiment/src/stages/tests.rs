@@ -130,7 +130,15 @@ fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
     assert_eq!(csv, run(folder.path(), "again", 2, &[]), "on two threads");
     for seen in ["coarse", "bent"] {
         let names = metrics(&csv, seen);
-        for name in ["residual_over_noise", "log_likelihood", "rmse", "crps", "spread_skill", "coverage_90"] {
+        for name in [
+            "residual_over_noise",
+            "log_likelihood",
+            "rmse",
+            "crps",
+            "spread_skill",
+            "coverage_90",
+            "one_state_error",
+        ] {
             assert!(names.contains(name), "{seen}: {names:?}");
         }
         assert!(!names.contains("log_prior") && !names.contains("w1"), "{names:?}");
@@ -140,7 +148,7 @@ fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
     assert_eq!(floors.map(|name| metrics(&csv, "bent").contains(name)), [true, false]);
     // There is no truth to be held against.
     for painted in ["ring", "loop"] {
-        let want = ["diverged", "residual_over_noise"].map(str::to_owned);
+        let want = ["diverged", "residual_over_noise", "one_state_error"].map(str::to_owned);
         assert_eq!(metrics(&csv, painted), want.into());
     }
     let samples = |name: &str| {
@@ -151,6 +159,47 @@ fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
     assert_eq!(samples("coarse-0"), [3, 10, 16, 16, 2]);
     assert_eq!(samples("bent-1"), [3, 5, 16, 16, 2]);
     assert_eq!(samples("loop-0"), [3, 15, 16, 16, 2]);
+}
+
+/// The truth follows the physics and samples of an untrained network do not; the prior has its metrics, its figures and
+/// its table, beside those of one half of the test data against the other.
+#[test]
+fn the_prior_alone_is_held_against_the_data() {
+    let folder = workspace();
+    let drawn = "prior=(samples: 5, length: 4, steps: 3, corrections: 1)";
+    let csv = run(folder.path(), "run", 1, &[drawn]);
+    assert_eq!(csv, run(folder.path(), "again", 2, &[drawn]), "on two threads");
+    let value = |observation: &str, corrections: &str, metric: &str| -> f64 {
+        let begin = format!("{observation},{corrections},,{metric},");
+        let line =
+            csv.lines().find(|line| line.starts_with(&begin)).unwrap_or_else(|| panic!("{begin}: {csv}"));
+        line[begin.len()..].split(',').next().unwrap().parse().unwrap()
+    };
+    // What 16 × 16 points do not show of 32 × 32 is most of the truth's error here, .49.
+    let (truth, sample) = (value("coarse", "", "one_state_error"), value("coarse", "1", "one_state_error"));
+    assert!(truth < 0.55 && sample > 0.8, "{truth}, {sample}");
+    let laws =
+        ["spectrum_log10", "energy_w1", "energy_ratio", "enstrophy_w1", "vorticity_quantiles", "divergence"];
+    for metric in laws {
+        assert!(
+            value("prior", "", metric).is_finite() && value("prior", "1", metric).is_finite(),
+            "{metric}"
+        );
+    }
+    // Halves of the data are nearer each other than noise is to them.
+    assert!(value("prior", "", "spectrum_log10") < value("prior", "1", "spectrum_log10"));
+    assert!(value("prior", "", "divergence") < value("prior", "1", "divergence"), "{csv}");
+    let report = std::fs::read_to_string(folder.path().join("run/report.md")).unwrap();
+    assert!(report.contains("The prior alone") && report.contains("simulated"), "{report}");
+    for figure in ["prior-spectrum", "prior-quantiles", "residuals-coarse", "residuals-ring", "strips-bent"] {
+        assert!(folder.path().join(format!("run/figures/{figure}.png")).exists(), "{figure}");
+    }
+    let file = ModelFile::load(&folder.path().join("run/samples/prior.safetensors")).unwrap();
+    assert_eq!(file.tensors["samples"].shape(), [5, 4, 16, 16, 2]);
+    // All lost: told, and no figure.
+    let lost = run(folder.path(), "lost", 1, &[drawn, "assimilation.sampler.tau=1e30"]);
+    assert!(lost.contains("prior,1,,diverged,5"), "{lost}");
+    assert!(!folder.path().join("lost/figures/prior-spectrum.png").exists());
 }
 
 /// τ so large that every correction leaves the real numbers.

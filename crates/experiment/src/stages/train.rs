@@ -22,6 +22,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 const STAGE: &str = "train";
+/// What the losses' tensors in a file of weights begin with.
+pub(crate) const CURVE: &str = "curve.";
 /// Streams of the order of trajectories and of the windows' starts.
 const ORDER: u32 = 0x0500;
 const STARTS: u32 = 0x0501;
@@ -337,7 +339,7 @@ fn save(run: &Run, path: &Path, model: &Model) -> Result<(), ExperimentError> {
 
 /// The model of the file that the experiment names, if it names one.
 ///
-/// Errors: a file that can't be read; weights of another network, window, diffusion or denoiser.
+/// Errors: a file that can't be read; weights of another system, network, window, diffusion or denoiser.
 pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
     let Some(path) = run.weights() else { return Ok(None) };
     let e = &run.loaded.experiment;
@@ -346,7 +348,9 @@ pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
     let header = &file.header;
     let json = |value: Result<Value, serde_json::Error>| value.map_err(ExperimentError::stage(STAGE));
     let window = json(serde_json::to_value(e.score.window()))?;
+    let system = json(serde_json::to_value(&run.recipe.system))?;
     let mut compared = vec![
+        ("the system of its data", &header.training["data"]["system"], system),
         ("score.network", &header.architecture["network"], json(serde_json::to_value(e.score.network()))?),
         ("schedule", &header.training["schedule"], json(serde_json::to_value(e.schedule))?),
         ("denoiser", &header.training["denoiser"], json(serde_json::to_value(e.denoiser))?),
@@ -367,7 +371,7 @@ pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
     }
     let key = keys::shipped(&file.tensors);
     let curve = curve_of(&file.tensors);
-    file.tensors.retain(|name, _| !name.starts_with("curve."));
+    file.tensors.retain(|name, _| !name.starts_with(CURVE));
     expect_parameters(run, &file)?;
     run.reused(STAGE, &path);
     Ok(Some(Model { key, weights: file.tensors, curve }))
@@ -394,7 +398,7 @@ fn load(run: &Run, path: &Path, key: &str) -> Result<Option<Model>, ExperimentEr
         return Ok(None);
     }
     let curve = curve_of(&file.tensors);
-    file.tensors.retain(|name, _| !name.starts_with("curve."));
+    file.tensors.retain(|name, _| !name.starts_with(CURVE));
     expect_parameters(run, &file)?;
     Ok(Some(Model { key: key.into(), weights: file.tensors, curve }))
 }

@@ -49,6 +49,13 @@ fn what_fields_cannot_have_is_told_with_what_they_can() {
             &["observations.0.operator=Mask(Ring(inner: 3.0, outer: 4.0))"],
             &["observations.0.operator", "hides everything"],
         ),
+        (&["prior=(samples: 0)"], &["prior.samples", "at least 1"]),
+        (&["prior=(samples: 2, length: 4)"], &["prior.length", "window of 5 states, and is 4"]),
+        (&["prior=(samples: 2, steps: 0)"], &["prior", "steps"]),
+        (
+            &["prior=(samples: 2)", "observations.0.name=\"prior\""],
+            &["observations.0.name", "choose another name"],
+        ),
         (&["observations.0.target=NaN"], &["observations.0.target", "finite"]),
         (&["observations.0.steps=0"], &["observations.0.steps", "at least 1"]),
         (&["observations.0.operator=Difference(first: 0, second: 28)"], &["assimilation.guidance", "coarse"]),
@@ -58,4 +65,14 @@ fn what_fields_cannot_have_is_told_with_what_they_can() {
             assert!(message.contains(word), "«{word}» is not in: {message}");
         }
     }
+}
+
+#[test]
+fn the_prior_alone_is_drawn_of_fields_only() {
+    let settings = [Setting::parse("prior=(samples: 2)").unwrap()];
+    let path = root().join("experiments/lorenz_rozet2023.ron");
+    let e = load(&path, Some("smoke"), &settings).unwrap().experiment;
+    let recipe = load_recipe(&root().join("datasets"), &e.dataset).unwrap();
+    let message = e.validate_with(&recipe, &path).unwrap_err().to_string();
+    assert!(message.contains("prior") && message.contains("leave `prior` out"), "{message}");
 }

@@ -1,9 +1,13 @@
 //! What is shown of a flow's posterior, strips of vorticity and films, and what it has to beat.
 
 mod floors;
+mod law;
+mod physics;
 mod seen;
 
 pub(crate) use floors::{climate, floors};
+pub(crate) use law::{FieldLaw, LARGEST, LEVELS, quantiles};
+pub(crate) use physics::one_state_error;
 
 use super::assimilate::PosteriorSamples;
 use super::observe::Observed;
@@ -32,38 +36,27 @@ pub(crate) fn strips(
     }
     let (n, length, _) = samples.values.dim();
     let shown = evenly(length);
-    let mut rows: Vec<(String, Vec<Array2<f64>>)> = Vec::new();
-    if o.config.target.is_none() {
-        rows.push(("truth".into(), vorticities(run, &o.truth, &shown)?));
-    }
+    let mut strips = given(run, o, &shown)?;
     let mut each = Vec::with_capacity(n);
     for sample in samples.values.outer_iter() {
         each.push(vorticities(run, &sample, &shown)?);
     }
     for (i, fields) in each.iter().take(SAMPLES).enumerate() {
-        rows.push((format!("sample {}", i + 1), fields.clone()));
+        strips.push(strip(&format!("sample {}", i + 1), fields.clone()));
+        let first = samples.values.index_axis(Axis(0), i);
+        if let (0, Some(simulated)) = (i, physics::resimulated(&run.system, &first)) {
+            strips.push(strip("simulated", vorticities(run, &simulated, &shown)?));
+        }
     }
     let [mean, spread] = moments(&each);
-    rows.push(("mean".into(), mean));
-    // The truth's, where there is one: samples that are off are to look so.
-    let scaled = if o.config.target.is_none() { &rows[..1] } else { &rows[..] };
-    let range = quantile(scaled.iter().flat_map(|(_, fields)| fields.iter().flatten()));
-    let observed = seen::seen(&o.config.operator, &o.y, (length, run.shape(1, 1)[2]));
-    let mut strips: Vec<Strip> = rows
-        .into_iter()
-        .map(|(label, fields)| Strip { label, fields: fields.into_iter().map(Some).collect() })
-        .collect();
-    if let Some(observed) = observed {
-        let fields = shown.iter().map(|&state| observed[state].clone()).collect();
-        let strip = Strip { label: "observation".into(), fields };
-        strips.insert(usize::from(o.config.target.is_none()), strip);
-    }
-    strips.push(Strip { label: format!("spread of {n}"), fields: spread.into_iter().map(Some).collect() });
+    strips.push(strip("mean", mean));
+    let range = range(o, &strips);
+    strips.push(strip(&format!("spread of {n}"), spread));
     let times: Vec<String> =
         shown.iter().map(|&i| format!("t = {:.1}", i as f64 * run.system.dt())).collect();
     FieldStrips {
         title: &format!("{}: «{}»{}", run.loaded.experiment.title, o.config.name, run.of_variant()),
-        subtitle: "Vorticity, x to the right, y up; grey is not observed; the spread in the same colours, from white on.",
+        subtitle: "Vorticity, x to the right, y up; grey is not observed; simulated: from sample 1's first state on; the spread in the same colours, from white on.",
         columns: &times,
         strips: &strips,
         range,
@@ -86,25 +79,41 @@ pub(crate) fn film(
     }
     let (_, length, _) = samples.values.dim();
     let states: Vec<usize> = (0..length).collect();
-    let whole = |fields: Vec<Array2<f64>>| fields.into_iter().map(Some).collect::<Vec<_>>();
-    let mut shown: Vec<(String, Vec<Option<Array2<f64>>>)> = Vec::new();
-    if o.config.target.is_none() {
-        shown.push(("truth".into(), whole(vorticities(run, &o.truth, &states)?)));
-    }
-    if let Some(observed) = seen::seen(&o.config.operator, &o.y, (length, run.shape(1, 1)[2])) {
-        shown.push(("observation".into(), observed));
-    }
+    let mut strips = given(run, o, &states)?;
     for (i, sample) in samples.values.outer_iter().take(2).enumerate() {
-        shown.push((format!("sample {}", i + 1), whole(vorticities(run, &sample, &states)?)));
+        strips.push(strip(&format!("sample {}", i + 1), vorticities(run, &sample, &states)?));
     }
-    // As in the strips.
-    let scaled = if o.config.target.is_none() { &shown[..1] } else { &shown[shown.len() - 1..] };
-    let range = quantile(scaled.iter().flat_map(|(_, fields)| fields.iter().flatten().flatten()));
-    let (names, fields): (Vec<String>, Vec<_>) = shown.into_iter().unzip();
+    let range = range(o, &strips);
+    let (names, fields): (Vec<String>, Vec<_>) = strips.into_iter().map(|s| (s.label, s.fields)).unzip();
     let reel = Film { title: &o.config.name, fields: &fields, range }
         .paint()
         .map_err(ExperimentError::stage(STAGE))?;
     Ok(Some((reel, names.join(", "))))
+}
+
+fn strip(label: &str, fields: Vec<Array2<f64>>) -> Strip {
+    Strip { label: label.to_owned(), fields: fields.into_iter().map(Some).collect() }
+}
+
+/// Of some states the truth, where there is one, and the observation, where it shows a field.
+fn given(run: &Run, o: &Observed, states: &[usize]) -> Result<Vec<Strip>, ExperimentError> {
+    let mut strips = Vec::new();
+    if o.config.target.is_none() {
+        strips.push(strip("truth", vorticities(run, &o.truth, states)?));
+    }
+    let (length, points) = (o.truth.dim().0, run.shape(1, 1)[2]);
+    if let Some(observed) = seen::seen(&o.config.operator, &o.y, (length, points)) {
+        let fields = states.iter().map(|&state| observed[state].clone()).collect();
+        strips.push(Strip { label: "observation".into(), fields });
+    }
+    Ok(strips)
+}
+
+/// The largest |ω| in colours: the truth's, where there is one, since samples that are off are to look so.
+fn range(o: &Observed, strips: &[Strip]) -> f64 {
+    let scaled = if o.config.target.is_none() { &strips[..1] } else { strips };
+    let fields = scaled.iter().filter(|strip| strip.label != "observation").flat_map(|strip| &strip.fields);
+    quantile(fields.flatten().flatten())
 }
 
 /// States from the first to the last, as many as are shown.

@@ -7,7 +7,7 @@ use std::f64::consts::TAU;
 /// The vorticity that an observation shows of each state: NaN at points that it does not see, none of states that it
 /// does not see. None of any for an operator that shows no field.
 ///
-/// Velocities give it by central differences on the points that were seen, which are NaN next to one that was not; a
+/// Velocities give it by central differences on the points that were seen, which are NaN at the edge of a crop; a
 /// saturated value is bent back.
 ///
 /// Shapes: `y` of the operator's output, result [L], each [x, y] of n × n points.
@@ -29,7 +29,8 @@ pub(super) fn seen(
     }
     let is_vorticity = chain.iter().any(|op| matches!(op, Operator::Vorticity));
     let is_bent = chain.iter().any(|op| matches!(op, Operator::Saturate));
-    // The period in points of what differences are taken of: of the coarsened field, or of every n-th of its points.
+    // The period in points of what differences are taken of: of the coarsened field, or of every n-th of its points; none
+    // where they do not divide it.
     let differenced = chain.iter().take_while(|op| !matches!(op, Operator::Vorticity));
     let period = differenced.fold(n, |period, op| match op {
         Operator::Coarsen(factor) | Operator::Subsample(factor) => period / factor,
@@ -38,7 +39,7 @@ pub(super) fn seen(
     let mut out = vec![None; length];
     for (values, &state) in y.outer_iter().zip(&states) {
         let mut field = match (values.ndim(), is_vorticity) {
-            (3, false) => curl(&values.into_dimensionality::<Ix3>().ok()?)?,
+            (3, false) => curl(&values.into_dimensionality::<Ix3>().ok()?, period)?,
             (3, true) => values.index_axis_move(Axis(2), 0).into_dimensionality().ok()?.to_owned(),
             (2, true) => values.into_dimensionality().ok()?.to_owned(),
             _ => return None,
@@ -55,18 +56,20 @@ pub(super) fn seen(
     Some(out)
 }
 
-/// ∂u/∂y − ∂v/∂x by central differences of points that are there, NaN at the edges.
+/// ∂u/∂y − ∂v/∂x by central differences of points that are there: across the period where all of its points are, NaN at
+/// the edges where not.
 ///
 /// Shapes: `velocity` [h, w, 2].
-fn curl(velocity: &ArrayView3<'_, f64>) -> Option<Array2<f64>> {
+fn curl(velocity: &ArrayView3<'_, f64>, period: usize) -> Option<Array2<f64>> {
     let (h, w, components) = velocity.dim();
+    let is_whole = (h, w) == (period, period);
     (components == 2).then(|| {
         Array2::from_shape_fn((h, w), |(x, y)| {
-            if x == 0 || y == 0 || x + 1 == h || y + 1 == w {
+            if !is_whole && (x == 0 || y == 0 || x + 1 == h || y + 1 == w) {
                 return f64::NAN;
             }
-            0.5 * (velocity[[x, y + 1, 0]] - velocity[[x, y - 1, 0]])
-                - 0.5 * (velocity[[x + 1, y, 1]] - velocity[[x - 1, y, 1]])
+            0.5 * (velocity[[x, (y + 1) % w, 0]] - velocity[[x, (y + w - 1) % w, 0]])
+                - 0.5 * (velocity[[(x + 1) % h, y, 1]] - velocity[[(x + h - 1) % h, y, 1]])
         })
     })
 }
@@ -132,9 +135,16 @@ mod tests {
         let n = 32;
         let cases = [
             // Differences of a wave of 16 or 32 points are off by 3 %, of 8 points by 10 %, and a block by its half.
-            (Operator::Identity, n * n - 124, 0.1),
-            (Operator::Compose(vec![Operator::EveryNth(2), Operator::Coarsen(2)]), 4 * 14 * 14, 0.7),
-            (Operator::Subsample(2), 14 * 14, 0.4),
+            (Operator::Identity, n * n, 0.1),
+            (Operator::Compose(vec![Operator::EveryNth(2), Operator::Coarsen(2)]), n * n, 0.7),
+            (Operator::Subsample(2), 16 * 16, 0.4),
+            // 7 of 32 points, which no period is of.
+            (Operator::Subsample(5), 5 * 5, 1.6),
+            (
+                Operator::Compose(vec![Operator::Coarsen(2), Operator::Crop { start: [3, 4], size: [8, 9] }]),
+                4 * 6 * 7,
+                0.7,
+            ),
             (
                 Operator::Compose(vec![
                     Operator::EveryNth(2),
