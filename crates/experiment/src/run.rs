@@ -216,13 +216,20 @@ impl Run {
         pool: &rayon::ThreadPool,
         runs: &[&Self],
     ) -> Result<(TrajectoryStore, Vec<Model>), ExperimentError> {
-        let shipped: Vec<Option<Model>> =
-            runs.iter().map(|run| stages::train::shipped(run)).collect::<Result<_, _>>()?;
+        // Files before the work of minutes.
+        let given = |run: &&Self| {
+            let shipped = stages::train::shipped(run)?;
+            let start = if shipped.is_none() { stages::train::start(run)? } else { None };
+            Ok((shipped, start))
+        };
+        let given: Vec<_> = runs.iter().map(given).collect::<Result<_, ExperimentError>>()?;
         let store = pool.install(|| stages::simulate::simulate(self))?;
         let models = runs
             .iter()
-            .zip(shipped)
-            .map(|(run, shipped)| shipped.map_or_else(|| stages::train::train(run, &store), Ok))
+            .zip(given)
+            .map(|(run, (shipped, start))| {
+                shipped.map_or_else(|| stages::train::train(run, &store, start), Ok)
+            })
             .collect::<Result<_, _>>()?;
         Ok((store, models))
     }
@@ -267,7 +274,12 @@ impl Run {
 
     /// The file of trained weights, where the experiment names one.
     pub(crate) fn weights(&self) -> Option<PathBuf> {
-        self.loaded.experiment.weights.as_ref().map(|name| self.root.join(name))
+        self.loaded.experiment.weights.as_ref().map(|name| self.beside(name))
+    }
+
+    /// A file that the experiment names.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     /// What the run is, beside its results.

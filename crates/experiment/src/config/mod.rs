@@ -192,6 +192,10 @@ pub struct Training {
     /// Epochs between validations.
     #[serde(default = "one")]
     pub validation_every: usize,
+    /// File of weights, from the folder of `experiments/` on, that the training begins with in place of random ones:
+    /// of the same network, of another system or a shorter training.
+    #[serde(default)]
+    pub start: Option<String>,
 }
 
 /// One kind of observation.
@@ -204,8 +208,8 @@ pub struct ObservationConfig {
     pub operator: Operator,
     /// In the operator's unit.
     pub noise_std: f64,
-    /// What is observed in place of a test trajectory: this number everywhere, without noise drawn. There is no truth
-    /// then to hold samples against.
+    /// What is observed in place of test trajectories, once: this number everywhere, without noise drawn. There is no
+    /// truth then to hold samples against.
     #[serde(default)]
     pub target: Option<f64>,
     /// In place of `assimilation.length`.

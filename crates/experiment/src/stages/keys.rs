@@ -1,8 +1,8 @@
 //! What each result depends on.
 
 use crate::config::{
-    Candidate, EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, RolloutConfig, Tuning,
-    to_text,
+    Candidate, EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, RolloutConfig, Training,
+    Tuning, to_text,
 };
 use crate::key::key;
 use ndarray::ArrayD;
@@ -15,18 +15,21 @@ pub(crate) fn data(recipe: &Recipe) -> String {
     key("simulate", &[&to_text(recipe)])
 }
 
-/// The trained network.
-pub(crate) fn model(recipe: &Recipe, e: &Experiment) -> String {
+/// The network that is trained, from random weights or from those whose key is `start`.
+pub(crate) fn model(recipe: &Recipe, e: &Experiment, start: Option<&str>) -> String {
     // Of the score, what is trained; how its windows are composed matters to the samples only.
     let network = format!("{} {}", e.score.window(), to_text(e.score.network()));
+    // A file is what is in it.
+    let training = Training { start: None, ..e.training.clone() };
     let mut parts =
-        vec![data(recipe), network, to_text(&e.schedule), as_before(&e.training), e.seed.to_string()];
+        vec![data(recipe), network, to_text(&e.schedule), as_before(&training), e.seed.to_string()];
+    parts.extend(start.map(str::to_owned));
     parts.extend((e.denoiser != Denoiser::Noise).then(|| to_text(&e.denoiser)));
     key("train", &rounded(&parts, e.precision))
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 15] = [
+const LATER: [&str; 16] = [
     "times: Uniform,",
     "weight: Noise,",
     "integrator: Exponential,",
@@ -42,6 +45,7 @@ const LATER: [&str; 15] = [
     "steps: None,",
     "guidance: None,",
     "place: None,",
+    "start: None,",
 ];
 
 /// Settings as text, without those of [`LATER`] that leave everything as it was: such results keep their keys.
@@ -210,7 +214,7 @@ mod tests {
     fn keys(settings: &[&str]) -> [String; 5] {
         let (e, recipe) = resolved(settings);
         let observation = observation(&recipe, &e, &e.observations[0], 0, 0);
-        let model = model(&recipe, &e);
+        let model = model(&recipe, &e, None);
         let (reference, samples) =
             (reference(&observation, &e), samples(&model, &observation, &e, &e.observations[0], 1));
         [data(&recipe), model, observation, reference, samples]
@@ -223,6 +227,16 @@ mod tests {
         let first = |key: String| key[..16].to_owned();
         let found = [data, model, observation, reference, samples].map(first);
         assert_eq!(found, KEYS_OF_THE_SMOKE_TIER);
+    }
+
+    #[test]
+    fn weights_to_start_from_are_told_by_what_they_are() {
+        let (e, recipe) = resolved(&[]);
+        let (named, _) = resolved(&["training.start=\"a.safetensors\""]);
+        let plain = model(&recipe, &e, None);
+        assert_eq!(model(&recipe, &named, Some("x")), model(&recipe, &e, Some("x")));
+        assert!(model(&recipe, &named, Some("x")) != model(&recipe, &named, Some("y")));
+        assert!(model(&recipe, &named, Some("x")) != plain);
     }
 
     #[test]
@@ -306,7 +320,8 @@ mod tests {
         let of = |integrator: &str, corrections| {
             let (e, recipe) = resolved(&[&format!("assimilation.sampler.integrator={integrator}")]);
             let observation = observation(&recipe, &e, &e.observations[0], 0, 0);
-            samples(&model(&recipe, &e), &observation, &e, &e.observations[0], corrections)[..16].to_owned()
+            samples(&model(&recipe, &e, None), &observation, &e, &e.observations[0], corrections)[..16]
+                .to_owned()
         };
         // As they were before decision 0021; what looks back past a correction is not what it was.
         assert_eq!([of("Dpm2m", 0), of("Heun", 1)], ["1ff7db234e00faf5", "2ae9fe25bbe04e02"]);
@@ -335,7 +350,7 @@ mod tests {
         let settings = [&["assimilation.settings=Tuned"][..], settings].concat();
         let (e, recipe) = resolved(&settings);
         let (all, o) = (e.tuning.clone().unwrap(), &e.observations[observation]);
-        tuning(&model(&recipe, &e), &recipe, &e, &all, o, &all.candidates[0])
+        tuning(&model(&recipe, &e, None), &recipe, &e, &all, o, &all.candidates[0])
     }
 
     #[test]

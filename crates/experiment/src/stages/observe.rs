@@ -37,12 +37,13 @@ impl Observed {
     }
 }
 
-/// Every observation of every test trajectory, in that order.
+/// Every observation of every test trajectory, in that order; a target once, since it is nobody's.
 pub(crate) fn observe(run: &Run, store: &TrajectoryStore) -> Result<Vec<Observed>, ExperimentError> {
     let e = &run.loaded.experiment;
     let mut out = Vec::new();
     for (kind, config) in e.observations.iter().enumerate() {
-        for trajectory in 0..e.assimilation.trajectories {
+        let trajectories = if config.target.is_some() { 1 } else { e.assimilation.trajectories };
+        for trajectory in 0..trajectories {
             run.go_on(STAGE)?;
             out.push(one(run, store, kind, config, trajectory)?);
         }

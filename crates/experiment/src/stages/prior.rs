@@ -148,7 +148,10 @@ impl PriorLaw {
         Table {
             title: format!("The prior alone{}", run.of_variant()),
             note: format!(
-                "States of {} trajectories drawn from the prior, beside the test data's. Spectrum: the largest                  difference, k = 1 … {}; W₁ over the data's standard deviation; vorticity: the largest difference of                  quantiles, 1 to 99 %, over its rms; divergence: its rms over the vorticity's, both by central                  differences.",
+                "States of {} trajectories drawn from the prior, beside the test data's. Spectrum: the largest \
+                 difference, k = 1 … {}; W₁ over the data's standard deviation; vorticity: the largest difference of \
+                 quantiles, 1 to 99 %, over its rms; divergence: its rms over the vorticity's, both by central \
+                 differences.",
                 self.drawn - self.diverged,
                 LARGEST.min(self.points / 2),
             ),
@@ -194,7 +197,7 @@ impl PriorLaw {
         let laws_of_numbers = Lines {
             title: &title,
             subtitle: "Quantiles over all points of all states, and over all states.",
-            x_label: "%",
+            x_label: "quantile, %",
             positions: Positions::Labels(&labels.each_ref().map(String::as_str)),
             panels: &[
                 panel("vorticity ω", &drawn[0]),

@@ -423,8 +423,10 @@ fn summary(part: &Part<'_>) -> String {
     let trained = match &e.weights {
         Some(file) => format!("trained beforehand ({file}, validation loss {last:.4})"),
         None => format!(
-            "trained for {} epochs on {} trajectories (validation loss {last:.4})",
-            e.training.epochs, run.recipe.split.0
+            "trained for {} epochs on {} trajectories{} (validation loss {last:.4})",
+            e.training.epochs,
+            run.recipe.split.0,
+            e.training.start.as_ref().map(|file| format!(" from {file} on")).unwrap_or_default()
         ),
     };
     let name = run.variant.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
@@ -485,6 +487,7 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
         note: format!(
             "{}{}.",
             match e.assimilation.trajectories {
+                _ if observed.is_some_and(|o| o.target.is_some()) => "A target, sampled once".to_owned(),
                 1 => "One trajectory".to_owned(),
                 n => format!("Means over {n} trajectories ± standard error"),
             },

@@ -260,7 +260,7 @@ fn what_is_not_kept_is_scored_at_once() {
     watch.join().unwrap();
     assert!(matches!(outcome, Err(ExperimentError::Interrupted { .. })), "it ran to its end");
     assert!(scores("coarse-0-c1.json").exists());
-    let last = folder.path().join("run/samples/loop-1-c1.safetensors");
+    let last = folder.path().join("run/samples/loop-0-c1.safetensors");
     assert!(!last.exists(), "the first scores came after the last samples");
     assert_eq!(run(folder.path(), "run", 1, &settings), want);
     assert!(

@@ -50,10 +50,14 @@ pub(crate) struct Curve {
     pub(crate) validation: Vec<f32>,
 }
 
-/// The model, trained.
-pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, ExperimentError> {
+/// The model, trained, from `start` or from random weights.
+pub(crate) fn train(
+    run: &Run,
+    store: &TrajectoryStore,
+    start: Option<Model>,
+) -> Result<Model, ExperimentError> {
     let e = &run.loaded.experiment;
-    let key = keys::model(&run.recipe, e);
+    let key = keys::model(&run.recipe, e, start.as_ref().map(|model| model.key.as_str()));
     let path = run.folder.join("model.safetensors");
     if let Some(model) = load(run, &path, &key)? {
         Run::remove(&checkpoint_path(run))?;
@@ -77,7 +81,11 @@ pub(crate) fn train(run: &Run, store: &TrajectoryStore) -> Result<Model, Experim
     let mut trainer =
         Trainer::new(&mut executor, network.clone(), &window, settings, seed(e.seed, [0x0500, 0, 0]))
             .map_err(&wrap)?;
-    trainer.begin(&network.initialise(seed(e.seed, [0x0501, 0, 0]))).map_err(&wrap)?;
+    match start {
+        Some(model) => trainer.begin(&model.weights),
+        None => trainer.begin(&network.initialise(seed(e.seed, [0x0501, 0, 0]))),
+    }
+    .map_err(&wrap)?;
     let used = if average.is_some() { Weights::Averaged } else { Weights::Trained };
     let curve = epochs(run, store, &mut trainer, used, &key)?;
     let weights = trainer.weights(used).map_err(&wrap)?;
@@ -342,28 +350,55 @@ fn save(run: &Run, path: &Path, model: &Model) -> Result<(), ExperimentError> {
 /// Errors: a file that can't be read; weights of another system, network, window, diffusion or denoiser.
 pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
     let Some(path) = run.weights() else { return Ok(None) };
+    let system = to_json(&run.recipe.system)?;
+    let of_data = ("the system of its data", ["data", "system"], system);
+    let remedy = "change the experiment, or train with --set weights=None";
+    let model = trained(run, &path, Some(of_data), remedy)?;
+    run.reused(STAGE, &path);
+    Ok(Some(model))
+}
+
+/// What the training begins with, where that is a file.
+///
+/// Errors: as [`shipped`], but that weights of another system may be a beginning.
+pub(crate) fn start(run: &Run) -> Result<Option<Model>, ExperimentError> {
+    let Some(name) = &run.loaded.experiment.training.start else { return Ok(None) };
+    trained(
+        run,
+        &run.beside(name),
+        None,
+        "change the experiment, or begin anew with --set training.start=None",
+    )
+    .map(Some)
+}
+
+/// The model of a file, if it is what the experiment's score needs; `more` is a field of the training's header to be
+/// compared beside those.
+fn trained(
+    run: &Run,
+    path: &Path,
+    more: Option<(&str, [&str; 2], Value)>,
+    remedy: &str,
+) -> Result<Model, ExperimentError> {
     let e = &run.loaded.experiment;
-    let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
-    let mut file = ModelFile::load(&path).map_err(&wrap)?;
+    let mut file = ModelFile::load(path).map_err(ExperimentError::stage::<sda_data::DataError>(STAGE))?;
     let header = &file.header;
-    let json = |value: Result<Value, serde_json::Error>| value.map_err(ExperimentError::stage(STAGE));
-    let window = json(serde_json::to_value(e.score.window()))?;
-    let system = json(serde_json::to_value(&run.recipe.system))?;
     let mut compared = vec![
-        ("the system of its data", &header.training["data"]["system"], system),
-        ("score.network", &header.architecture["network"], json(serde_json::to_value(e.score.network()))?),
-        ("schedule", &header.training["schedule"], json(serde_json::to_value(e.schedule))?),
-        ("denoiser", &header.training["denoiser"], json(serde_json::to_value(e.denoiser))?),
+        ("score.network", &header.architecture["network"], to_json(e.score.network())?),
+        ("schedule", &header.training["schedule"], to_json(&e.schedule)?),
+        ("denoiser", &header.training["denoiser"], to_json(&e.denoiser)?),
     ];
     // A network without a window of its own, a convolution, may see more than it was trained on.
     if matches!(e.score, ScoreConfig::Local { .. }) {
-        compared.push(("the window of score", &header.architecture["window"], window));
+        compared.push(("the window of score", &header.architecture["window"], to_json(&e.score.window())?));
+    }
+    if let Some((field, [section, name], expected)) = more {
+        compared.push((field, &header.training[section][name], expected));
     }
     for (field, found, expected) in compared {
         if *found != expected {
             let reason = format!(
-                "use {}: it was trained with {found} for {field}, and the experiment has {expected}; change the \
-                 experiment, or train with --set weights=None",
+                "use {}: it was trained with {found} for {field}, and the experiment has {expected}; {remedy}",
                 path.display()
             );
             return Err(ExperimentError::Stage { stage: STAGE, reason });
@@ -373,8 +408,11 @@ pub(crate) fn shipped(run: &Run) -> Result<Option<Model>, ExperimentError> {
     let curve = curve_of(&file.tensors);
     file.tensors.retain(|name, _| !name.starts_with(CURVE));
     expect_parameters(run, &file)?;
-    run.reused(STAGE, &path);
-    Ok(Some(Model { key, weights: file.tensors, curve }))
+    Ok(Model { key, weights: file.tensors, curve })
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, ExperimentError> {
+    serde_json::to_value(value).map_err(ExperimentError::stage(STAGE))
 }
 
 /// Errors: the tensors are not those of the experiment's network.

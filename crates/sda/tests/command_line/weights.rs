@@ -88,3 +88,36 @@ fn a_file_that_is_not_there_is_named() {
     fails(&mut sandbox.small(&["--set", NAME]), &["trained.safetensors"]);
     assert!(sandbox.store().is_none());
 }
+
+/// A training may begin with another's weights, of another system too; the result depends on what they are, not on the
+/// file's name.
+#[test]
+fn a_training_begins_with_weights_of_a_file() {
+    let sandbox = with_weights();
+    let recipe = fs::read_to_string(sandbox.path("datasets/lorenz63.ron")).unwrap();
+    fs::write(
+        sandbox.path("datasets/lorenz63_other.ron"),
+        recipe.replace("Lorenz63(", "Lorenz63(rho: 27.0, "),
+    )
+    .unwrap();
+    let more = ["--set", "dataset=\"lorenz63_other\"", "--set", "training.epochs=1"];
+    let first_loss = |start: &str| -> f64 {
+        let start = format!("training.start={start}");
+        sandbox.finish(&[&more[..], &["--set", &start]].concat());
+        let curve = String::from_utf8(sandbox.contents()["out/training.csv"].clone()).unwrap();
+        curve.lines().nth(1).unwrap().split(',').nth(1).unwrap().parse().unwrap()
+    };
+    let random = first_loss("None");
+    let trained = first_loss("\"trained.safetensors\"");
+    assert!(trained < 0.8 * random, "{trained} beside {random}");
+    fs::copy(sandbox.path("trained.safetensors"), sandbox.path("same.safetensors")).unwrap();
+    let again = sandbox.finish(&[&more[..], &["--set", "training.start=\"same.safetensors\""]].concat());
+    assert!(!stderr(&again).contains("train: done"), "{}", stderr(&again));
+
+    let sandbox = with_weights();
+    let start = "training.start=\"trained.safetensors\"";
+    let other = ["score.network", "trained.safetensors", "--set training.start=None"];
+    fails(&mut sandbox.small(&["--set", start, "--set", "score.network.hidden_features=[25]"]), &other);
+    fails(&mut sandbox.small(&["--set", "training.start=\"none.safetensors\""]), &["none.safetensors"]);
+    assert!(sandbox.store().is_none(), "data were simulated");
+}
