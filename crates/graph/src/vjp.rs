@@ -8,9 +8,15 @@ impl Graph {
     ///
     /// Shapes: each cotangent has its node's shape, each result the shape of its `wrt`.
     ///
-    /// Panics: a cotangent's shape differs from its node's.
+    /// Panics: a cotangent's shape differs from its node's; `wrt` is a reshape or a permutation, which what was made of
+    /// it may pass by, since two of them are one: mark it with [`Graph::rows`] where it is made.
     #[track_caller]
     pub fn vjp(&mut self, ends: &[(NodeId, NodeId)], wrt: &[NodeId]) -> Vec<NodeId> {
+        for &node in wrt {
+            let op = &self.node(node).op;
+            let may_be_passed_by = matches!(op, Op::Reshape | Op::Permute { .. });
+            assert!(!may_be_passed_by, "vjp: by a node that others may have passed by, a {op:?}");
+        }
         let needed = self.depends_on(wrt);
         let mut cotangents: Vec<Option<NodeId>> = vec![None; needed.len()];
         for &(node, cotangent) in ends {

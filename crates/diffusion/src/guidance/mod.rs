@@ -17,13 +17,13 @@ pub use dps::DpsNorm;
 pub use jfps::PriorCovariance;
 
 use ndarray::{Array1, ArrayD, Axis};
-use sda_graph::{Declaration, Graph, NodeId, Op};
+use sda_graph::{Declaration, Graph, NodeId};
 use sda_observe::Observation;
 
 use crate::error::DiffusionError;
 use crate::predictor::{Estimate, Guided, NoisePredictor, TimeNodes, WindowRows, flat};
 use places::Places;
-use problem::Problem;
+use problem::{Problem, anchored};
 
 /// The state that holds what was observed.
 pub const OBSERVATION: &str = "observation";
@@ -100,9 +100,7 @@ impl<P: NoisePredictor> Posterior<P> {
     ///
     /// Shapes: `x` [N, L, …].
     pub fn emit_both(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> Guided {
-        // A reshape of a reshape is one: what is emitted might read what `x` was made of and pass `x` by, and have no
-        // derivative by it.
-        let x = if g.node(x).op == Op::Reshape { g.rows(x) } else { x };
+        let x = anchored(g, x);
         let observed = self.observed(g, x);
         let length = g.shape(x)[1];
         let states = self.observation.operator.states(length);
@@ -121,6 +119,7 @@ impl<P: NoisePredictor> Posterior<P> {
             guidance if guidance.needs_all_states() => self.prior.estimate(g, x, time),
             _ => self.prior.estimate_at(g, x, time, &states),
         };
+        let estimate = Estimate { denoised: anchored(g, estimate.denoised), ..estimate };
         let predicted = self.observation.operator.emit(g, estimate.denoised);
         let [predicted, observed] = self.of_seen(g, predicted, observed);
         let residual = residual(g, observed, predicted);
@@ -217,6 +216,7 @@ impl<P: NoisePredictor> Posterior<P> {
             }
             _ => estimate,
         };
+        let estimate = Estimate { denoised: anchored(g, estimate.denoised), ..estimate };
         let operator = self.observation.operator.on_each_state().expect("windowed: checked");
         let predicted = operator.emit(g, estimate.denoised);
         let places = Places::new(rows, states);

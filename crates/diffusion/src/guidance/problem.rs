@@ -1,6 +1,6 @@
 //! What every guidance starts from: an estimate, what the operator makes of it, and what was observed.
 
-use sda_graph::{Graph, NodeId};
+use sda_graph::{Graph, NodeId, Op};
 
 use crate::predictor::{Estimate, TimeNodes, flat};
 
@@ -22,6 +22,17 @@ pub(super) struct Problem<'a> {
     pub(super) noise_std: f64,
     /// Whether the estimate is put together from windows, so that its Jacobian need not be symmetric.
     pub(super) is_composed: bool,
+}
+
+/// The same node, which stays where it is in what is made of it.
+///
+/// The graph takes a reshape of a reshape, and a permutation of a permutation, for one: what is emitted of such a node may
+/// read what the node was made of and pass the node by, and would have no derivative by it.
+pub(super) fn anchored(g: &mut Graph, x: NodeId) -> NodeId {
+    match g.node(x).op {
+        Op::Reshape | Op::Permute { .. } => g.rows(x),
+        _ => x,
+    }
 }
 
 impl Problem<'_> {
@@ -50,6 +61,7 @@ impl Problem<'_> {
     ///
     /// Shapes: `w` [N, M], result the same.
     pub(super) fn covariance_times(&self, g: &mut Graph, w: NodeId) -> NodeId {
+        let w = if self.is_composed { anchored(g, w) } else { w };
         let shape = g.shape(self.x).to_vec();
         let cotangent = g.reshape(w, &shape);
         let pulled = g.vjp(&[(self.estimate.denoised, cotangent)], &[self.x])[0];

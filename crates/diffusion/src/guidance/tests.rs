@@ -1,7 +1,11 @@
 use sda_core::Stream;
+use sda_nn::{Activation, Boundary, Network, UNet, Weights};
 use sda_observe::Operator;
 
 use super::*;
+use crate::compose::LocalScore;
+use crate::denoiser::Denoiser;
+use crate::global::GlobalScore;
 use crate::interpret::evaluate;
 
 /// ε = σ x / (μ² + σ²), exact for data N(0, I): x̂ = μ x / (μ² + σ²).
@@ -115,5 +119,163 @@ fn what_does_not_fit_is_refused() {
         assert!(matches!(sda, DiffusionError::Setting { field: "gamma", .. }), "{sda}");
         let dps = Guidance::Dps { zeta: bad, norm: DpsNorm::Sample };
         assert!(matches!(dps.check(), Err(DiffusionError::Setting { field: "zeta", .. })));
+    }
+}
+
+/// Of a trajectory of one window, guided there or whole, and of fields that a network reads as channels.
+#[test]
+fn one_window_of_fields_is_guided_as_the_trajectory_is() {
+    let network: UNet = UNet {
+        channels: 6,
+        embedding: 8,
+        hidden_channels: vec![4, 8],
+        hidden_blocks: vec![1, 1],
+        kernel: 3,
+        stride: 2,
+        activation: Activation::SiLU,
+        boundary: vec![Boundary::Circular; 2],
+        context: None,
+    };
+    let network = Network::UNet(network);
+    let weights: Vec<(String, ArrayD<f64>)> = network
+        .initialise(3)
+        .into_iter()
+        .map(|(name, w)| (Weights::Trained.state(&name), w.mapv(|x: f32| f64::from(x))))
+        .collect();
+    let shape = [2, 3, 8, 8, 2];
+    let draw = |seed, shape: &[usize]| {
+        let mut values = vec![0.0; shape.iter().product()];
+        let row = shape[1..].iter().product();
+        Stream::new(seed, 0).fill_normal(0, 0, row, &mut values);
+        ArrayD::from_shape_vec(shape.to_vec(), values).unwrap()
+    };
+    for (operator, seen) in [
+        (Operator::Coarsen(4), vec![3, 2, 2, 2]),
+        (Operator::Compose(vec![Operator::EveryNth(2), Operator::Coarsen(2)]), vec![2, 4, 4, 2]),
+        (Operator::Compose(vec![Operator::Vorticity, Operator::Saturate]), vec![3, 8, 8, 1]),
+    ] {
+        for guidance in [Guidance::Mmps { iterations: 2 }, Guidance::Sda { gamma: 0.1, detach: false }] {
+            let noise = |place: Place, is_row: bool| {
+                let prior = GlobalScore {
+                    denoiser: Denoiser::Preconditioned { data_std: 1.0 },
+                    ..GlobalScore::new(network.clone())
+                };
+                let observation = Observation::new(operator.clone(), draw(7, &seen), 0.1).unwrap();
+                let posterior =
+                    Posterior { place, ..Posterior::new(prior.local(1, 1), observation, guidance.clone()) };
+                posterior.check(&shape).unwrap();
+                let mut g = Graph::new();
+                let x = if is_row {
+                    g.state(Declaration::rows("x", &shape))
+                } else {
+                    // As a sampler has it.
+                    let x = g.state(Declaration::rows("x", &[2, 3 * 8 * 8 * 2]));
+                    g.reshape(x, &shape)
+                };
+                let features = g.constant(draw(9, &[1, 32]));
+                let [mu, sigma] = [MU, SIGMA].map(|value| g.scalar(value));
+                let node = posterior.emit(&mut g, x, &TimeNodes { features, mu, sigma });
+                let x = draw(5, &shape);
+                let x = if is_row { x } else { x.into_shape_with_order(vec![2, 384]).unwrap() };
+                let states =
+                    [posterior.conditions(&shape), weights.clone(), vec![("x".to_owned(), x)]].concat();
+                evaluate(g, &states, &[node]).remove(0)
+            };
+            let whole = noise(Place::Composed, true);
+            for got in
+                [noise(Place::Windowed, true), noise(Place::Windowed, false), noise(Place::Composed, false)]
+            {
+                let off = (&got - &whole).mapv(f64::abs).into_iter().fold(0.0, f64::max);
+                assert!(off < 1e-9, "{operator:?}, {guidance:?}: {off}");
+            }
+        }
+    }
+}
+
+/// ε = M x of a window laid out flat.
+struct Dense;
+
+impl NoisePredictor for Dense {
+    fn emit(&self, g: &mut Graph, x: NodeId, _: &TimeNodes) -> NodeId {
+        let (x, shape) = (flat(g, x), g.shape(x).to_vec());
+        let m = g.len(x) / shape[0];
+        let mut values = vec![0.0; m * m];
+        Stream::new(11, 0).fill_normal(0, 0, m * m, &mut values);
+        // Near the unit normal's, and not symmetric.
+        let matrix = ArrayD::from_shape_fn(vec![m, m], |at| {
+            let unit = if at[0] == at[1] { SIGMA } else { 0.0 };
+            unit + 0.02 * values[at[0] * m + at[1]]
+        });
+        let matrix = g.constant(matrix);
+        let noise = g.matmul(x, matrix, false, false);
+        g.reshape(noise, &shape)
+    }
+}
+
+/// Fields are guided as the same numbers in a row are, whatever the operator does to their axes first.
+#[test]
+fn fields_are_guided_as_the_same_numbers_in_a_row() {
+    let blocks = |i: usize| {
+        // Entry i of the four blocks of 2 × 2 in 4 × 4 points of two components.
+        let of = |block: usize, c: usize| {
+            let (x, y) = (2 * (block / 2) + i / 2, 2 * (block % 2) + i % 2);
+            (4 * x + y) * 2 + c
+        };
+        (0..4).flat_map(|block| [of(block, 0), of(block, 1)]).collect::<Vec<_>>()
+    };
+    let means = Operator::Sum((0..4).map(|i| (Operator::Components(blocks(i)), 0.25)).collect());
+    let every = |operator: &Operator| Operator::Compose(vec![Operator::EveryNth(2), operator.clone()]);
+    let draw = |seed, len: usize| {
+        let mut values = vec![0.0; len];
+        Stream::new(seed, 0).fill_normal(0, 0, len, &mut values);
+        values
+    };
+    let (fields, row) = ([2, 5, 4, 4, 2], [2, 5, 32]);
+    let noise = |shape: &[usize], operator: Operator, guidance: &Guidance, place: Place, as_sampled: bool| {
+        let values = operator.output_shape(&[&[1], &shape[1..]].concat()).unwrap()[1..].to_vec();
+        let values = ArrayD::from_shape_vec(values.clone(), draw(7, values.iter().product())).unwrap();
+        let prior = LocalScore { kernel: Dense, order: 1, stride: 1 };
+        let observation = Observation::new(operator, values, 0.1).unwrap();
+        let mut posterior = Posterior { place, ..Posterior::new(prior, observation, guidance.clone()) };
+        if let Guidance::Jfps { .. } = guidance {
+            let count = posterior.covariance_states(5) * 32;
+            let variances = draw(13, count).into_iter().map(|x| 1.0 + 0.3 * x.tanh()).collect();
+            posterior.covariance = Some(PriorCovariance { variances, modes: None });
+        }
+        posterior.check(shape).unwrap();
+        let mut g = Graph::new();
+        let x = if as_sampled {
+            let x = g.state(Declaration::rows("x", &[2, 160]));
+            g.reshape(x, shape)
+        } else {
+            g.state(Declaration::rows("x", shape))
+        };
+        let [mu, sigma] = [MU, SIGMA].map(|value| g.scalar(value));
+        let node = posterior.emit(&mut g, x, &TimeNodes { features: mu, mu, sigma });
+        let x = if as_sampled { vec![2, 160] } else { shape.to_vec() };
+        let x = ArrayD::from_shape_vec(x, draw(5, 320)).unwrap();
+        let states = [posterior.conditions(shape), vec![("x".to_owned(), x)]].concat();
+        evaluate(g, &states, &[node]).remove(0).into_iter().collect::<Vec<f64>>()
+    };
+    let jfps = Guidance::Jfps { covariance: CovarianceForm::Diagonal, iterations: 3 };
+    for guidance in [
+        Guidance::Sda { gamma: 0.1, detach: false },
+        Guidance::Sda { gamma: 0.1, detach: true },
+        Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample },
+        Guidance::Pigdm { iterations: 3 },
+        Guidance::Tmpd,
+        Guidance::Mmps { iterations: 3 },
+        jfps,
+    ] {
+        for place in [Place::Composed, Place::Windowed] {
+            let plain = noise(&row, every(&means), &guidance, place, false);
+            let moved = plain.iter().zip(draw(5, 320)).filter(|(a, b)| (*a - SIGMA * b).abs() > 1e-3).count();
+            assert!(moved > 100, "{guidance:?}, {place:?}: nothing is guided");
+            for as_sampled in [false, true] {
+                let got = noise(&fields, every(&Operator::Coarsen(2)), &guidance, place, as_sampled);
+                let off = got.iter().zip(&plain).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(off < 1e-9, "{guidance:?}, {place:?}, {as_sampled}: {off}");
+            }
+        }
     }
 }
