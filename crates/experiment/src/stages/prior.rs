@@ -2,7 +2,7 @@
 
 use super::assimilate::{Resumable, drive, finished, with_weights};
 use super::evaluate::Metric;
-use super::fields::{FieldLaw, LARGEST, LEVELS, quantiles};
+use super::fields::{FieldLaw, LARGEST, LEVELS, one_state_error, quantiles};
 use super::keys;
 use super::samples::Keyed;
 use super::train::Model;
@@ -11,7 +11,7 @@ use crate::figures::{Curve, Drawing, Lines, Panel, Positions};
 use crate::key::seed;
 use crate::report::{Cell, Table};
 use crate::run::Run;
-use ndarray::Array1;
+use ndarray::{Array1, Array3};
 use sda_data::TrajectoryStore;
 use sda_diffusion::NoiseSource;
 
@@ -20,6 +20,8 @@ const STAGE: &str = "prior";
 pub(crate) const NAME: &str = "prior";
 /// States of the test data that are not read, between those that are: neighbours are alike.
 const EVERY: usize = 8;
+/// Test trajectories whose states are simulated from the ones before.
+const WINDOWS: usize = 8;
 
 /// The prior's law beside the data's.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub(crate) struct PriorLaw {
     data: FieldLaw,
     /// Of every second of its trajectories, from the first and from the second.
     halves: [FieldLaw; 2],
+    /// Of the test data's trajectories and of the samples.
+    one_state_error: [Option<f64>; 2],
     /// Points along an axis.
     points: usize,
     /// Trajectories.
@@ -75,6 +79,8 @@ pub(crate) fn prior(
     Run::remove(&partial)?;
     let values = file.trajectories("samples", &path, STAGE)?;
     let (left, length, dim) = values.dim();
+    let one_state_error =
+        [test_windows(run, store, length)?, values.clone()].map(|x| one_state_error(&run.system, &x));
     let states = values.into_shape_with_order((left * length, dim)).map_err(ExperimentError::stage(STAGE))?;
     let state_shape = run.shape(1, 1);
     let samples = (left > 0).then(|| FieldLaw::of(&state_shape, states.outer_iter())).transpose()?;
@@ -87,10 +93,25 @@ pub(crate) fn prior(
         samples,
         data: of(&[&even, &odd])?,
         halves: [of(&[&even])?, of(&[&odd])?],
+        one_state_error,
         points: shape[2],
         drawn: config.samples,
         diverged: config.samples - left,
     }))
+}
+
+/// The first states of some test trajectories, in physical units [N, L, D].
+fn test_windows(run: &Run, store: &TrajectoryStore, length: usize) -> Result<Array3<f64>, ExperimentError> {
+    let dim = run.system.state_dim();
+    let (mut values, mut count) = (Vec::new(), 0);
+    for trajectory in store.description().split.test.clone().take(WINDOWS) {
+        let length = length.min(store.layout().length);
+        let window = store.read_window(trajectory, 0, length).map_err(ExperimentError::stage(STAGE))?;
+        values.extend(window.iter().copied().map(f64::from));
+        count += 1;
+    }
+    let length = values.len() / (count * dim).max(1);
+    Array3::from_shape_vec((count, length, dim), values).map_err(ExperimentError::stage(STAGE))
 }
 
 /// States of every second test trajectory, in physical units.
@@ -122,13 +143,17 @@ impl PriorLaw {
         let mut own = vec![("diverged", self.diverged as f64)];
         own.extend(self.samples.iter().flat_map(|samples| samples.beside(&self.data, self.points)));
         let [even, odd] = &self.halves;
-        let reference = even.beside(odd, self.points);
+        // One test trajectory alone has no other half.
+        let mut reference = if odd.energies.is_empty() { Vec::new() } else { even.beside(odd, self.points) };
+        for (values, error) in [&mut reference, &mut own].into_iter().zip(self.one_state_error) {
+            values.extend(error.map(|x| ("one_state_error", x)));
+        }
         named(None, reference).chain(named(Some(self.corrections), own)).collect()
     }
 
     /// The table of the metrics.
     pub(crate) fn table(&self, run: &Run) -> Table {
-        const COLUMNS: [(&str, &str); 7] = [
+        const COLUMNS: [(&str, &str); 8] = [
             ("spectrum, log₁₀", "spectrum_log10"),
             ("energy, W₁", "energy_w1"),
             ("energy / data's", "energy_ratio"),
@@ -136,6 +161,7 @@ impl PriorLaw {
             ("enstrophy / data's", "enstrophy_ratio"),
             ("vorticity, quantiles", "vorticity_quantiles"),
             ("divergence", "divergence"),
+            ("off the simulated state / persistence", "one_state_error"),
         ];
         let metrics = self.metrics();
         let row = |label: &str, corrections: Option<u32>| {

@@ -178,8 +178,15 @@ fn the_prior_alone_is_held_against_the_data() {
     // What 16 × 16 points do not show of 32 × 32 is most of the truth's error here, .49.
     let (truth, sample) = (value("coarse", "", "one_state_error"), value("coarse", "1", "one_state_error"));
     assert!(truth < 0.55 && sample > 0.8, "{truth}, {sample}");
-    let laws =
-        ["spectrum_log10", "energy_w1", "energy_ratio", "enstrophy_w1", "vorticity_quantiles", "divergence"];
+    let laws = [
+        "spectrum_log10",
+        "energy_w1",
+        "energy_ratio",
+        "enstrophy_w1",
+        "vorticity_quantiles",
+        "divergence",
+        "one_state_error",
+    ];
     for metric in laws {
         assert!(
             value("prior", "", metric).is_finite() && value("prior", "1", metric).is_finite(),
@@ -196,6 +203,13 @@ fn the_prior_alone_is_held_against_the_data() {
     }
     let file = ModelFile::load(&folder.path().join("run/samples/prior.safetensors")).unwrap();
     assert_eq!(file.tensors["samples"].shape(), [5, 4, 16, 16, 2]);
+    // One test trajectory has no halves.
+    let settings = [drawn, "data.split=(4, 2, 1)", "assimilation.trajectories=1"];
+    let alone = run(folder.path(), "alone", 1, &settings);
+    assert!(
+        alone.contains("prior,1,,spectrum_log10,") && !alone.contains("prior,,,spectrum_log10,"),
+        "{alone}"
+    );
     // All lost: told, and no figure.
     let lost = run(folder.path(), "lost", 1, &[drawn, "assimilation.sampler.tau=1e30"]);
     assert!(lost.contains("prior,1,,diverged,5"), "{lost}");
