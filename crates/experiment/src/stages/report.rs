@@ -393,7 +393,9 @@ fn tables(
 /// The steps of a sample, one for all observations or each observation's own.
 fn steps(e: &Experiment, settled: &Settled) -> String {
     if e.assimilation.settings == Settings::Given {
-        return format!("{} steps", e.assimilation.sampler.steps);
+        let mut steps: Vec<u32> = e.observations.iter().map(|o| e.of(o).assimilation.sampler.steps).collect();
+        steps.dedup();
+        return format!("{} steps", steps.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
     }
     let of = |(o, e): (&ObservationConfig, &Experiment)| {
         let a = &e.assimilation;

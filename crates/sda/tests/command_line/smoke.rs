@@ -33,7 +33,10 @@ fn the_smoke_tier_leaves_everything_and_again_changes_nothing() {
     .chain(["training.csv", "report.html", "report.md", "report.json"])
     .map(|name| format!("out/{name}"))
     .collect();
-    for figure in ["fan-lo", "fan-hi", "ranks-lo", "ranks-hi", "w1-against-corrections", "training"] {
+    let of_observations =
+        ["fan", "ranks", "residuals"].map(|name| [format!("{name}-lo"), format!("{name}-hi")]);
+    let others = ["w1-against-corrections", "training"].map(str::to_owned);
+    for figure in of_observations.into_iter().flatten().chain(others) {
         expected.extend(["png", "svg"].map(|ending| format!("out/figures/{figure}.{ending}")));
     }
     for observation in ["lo-0", "hi-0"] {
