@@ -1,7 +1,7 @@
 //! From a name and a tier to a resolved experiment.
 
 use super::{Experiment, Setting, Settings, Variant};
-use crate::error::ExperimentError;
+use crate::error::{ExperimentError, Problem};
 use ron::extensions::Extensions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -107,6 +107,7 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
     if experiment.assimilation.settings == Settings::Tuned {
         experiment.tuning.get_or_insert_default();
     }
+    keep_only(&mut experiment, path)?;
     experiment.validate(path)?;
     let variants = variants(&text, path, &experiment)?;
     let resolved = to_ron(&experiment).map_err(|e| ExperimentError::Setting {
@@ -116,6 +117,24 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
     })?;
     let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_owned();
     Ok(Loaded { path: path.into(), name, written, resolved, experiment, variants })
+}
+
+/// Leaves out the observations that `only` does not name, where it names some.
+///
+/// Errors: it names one that is not there.
+fn keep_only(experiment: &mut Experiment, path: &Path) -> Result<(), ExperimentError> {
+    let only = std::mem::take(&mut experiment.only);
+    let names: Vec<&str> = experiment.observations.iter().map(|o| o.name.as_str()).collect();
+    let unknown = |(i, name): (usize, &String)| {
+        let reason = format!("there is no observation «{name}»; there are {}", names.join(", "));
+        (!names.contains(&name.as_str())).then(|| Problem { field: format!("only.{i}"), reason })
+    };
+    let problems: Vec<Problem> = only.iter().enumerate().filter_map(unknown).collect();
+    if !problems.is_empty() {
+        return Err(ExperimentError::Values { path: path.into(), problems });
+    }
+    experiment.observations.retain(|o| only.is_empty() || only.contains(&o.name));
+    Ok(())
 }
 
 /// The experiment with each variant's settings.
@@ -135,6 +154,7 @@ fn variants(
         let mut experiment: Experiment = parse(&text, path)?;
         (experiment.tier, experiment.variants) = (base.tier.clone(), Vec::new());
         experiment.tiers.clear();
+        keep_only(&mut experiment, path)?;
         experiment.validate(path)?;
         if let Some(field) = experiment.differs_in_what_variants_share(base) {
             let reason = format!(

@@ -59,6 +59,9 @@ pub struct Experiment {
     pub precision: Precision,
     /// What is observed, by name.
     pub observations: Vec<ObservationConfig>,
+    /// Names of those that are made, for a tier that makes some; all where there are none. Empty once resolved.
+    #[serde(default)]
+    pub only: Vec<String>,
     /// How the posterior is sampled.
     pub assimilation: Assimilation,
     /// What `assimilation.settings: Tuned` chooses from; the default candidates where there is none.
@@ -380,8 +383,8 @@ pub struct Variant {
 pub struct Expectation {
     /// `NAME.corrections.METRIC` over all trajectories, as in metrics.csv: `lo.1.w1_ratio`, `lo.1.rank_p`, and
     /// `lo.tuned.w1_ratio` where settings are tuned; `lo.reference.METRIC` is the reference's own,
-    /// `VARIANT.lo.1.METRIC` a variant's; `prior.0.METRIC` is of the
-    /// samples of the prior, `prior.reference.METRIC` of one half of the test data against the other.
+    /// `VARIANT.lo.1.METRIC` a variant's; `prior.0.METRIC` is of the samples of the prior alone,
+    /// `prior.reference.METRIC` of one half of the test data against the other.
     pub metric: String,
     /// At least.
     #[serde(default)]

@@ -1,8 +1,8 @@
 //! The score as a predictor of noise, and the posteriors that can be made of it.
 
-use super::{Experiment, ScoreConfig};
+use super::{Experiment, PriorConfig, ScoreConfig};
 use ndarray::Array1;
-use sda_diffusion::{GlobalScore, Guidance, NoisePredictor, Posterior, PriorCovariance};
+use sda_diffusion::{GlobalScore, Guidance, NoisePredictor, Posterior, PriorCovariance, Sampler};
 use sda_nn::Weights;
 
 impl Experiment {
@@ -19,6 +19,13 @@ impl Experiment {
             ScoreConfig::Local { order, stride, .. } => Box::new(global.local(order, stride)),
             ScoreConfig::Global { .. } => Box::new(global),
         }
+    }
+
+    /// What draws from the prior alone, and how many states.
+    pub(crate) fn drawn(&self, prior: &PriorConfig) -> (Sampler, usize) {
+        let mut sampler = self.assimilation.sampler.with(self.schedule, prior.corrections, 0.0);
+        sampler.steps = prior.steps.unwrap_or(sampler.steps);
+        (sampler, prior.length.unwrap_or(self.score.window()))
     }
 }
 

@@ -229,12 +229,10 @@ impl Experiment {
         let Some(prior) = &self.prior else { return };
         p.that(prior.samples > 0, "prior.samples", "must be at least 1, and is 0");
         p.count("prior.samples", prior.samples);
-        let (length, window) = (prior.length.unwrap_or(self.score.window()), self.score.window());
+        let ((sampler, length), window) = (self.drawn(prior), self.score.window());
         p.count("prior.length", length);
         let reason = format!("must be at least the score's window of {window} states, and is {length}");
         p.that(length >= window, "prior.length", reason);
-        let mut sampler = self.assimilation.sampler.with(self.schedule, prior.corrections, 0.0);
-        sampler.steps = prior.steps.unwrap_or(sampler.steps);
         p.result("prior", sampler.check());
         for (i, o) in self.observations.iter().enumerate() {
             let reason = "«prior» is what the samples of the prior alone are called: choose another name";
@@ -355,9 +353,8 @@ impl Experiment {
                 if let Some(prior) = &self.prior {
                     let reason = format!("is of fields, and {} has none: leave `prior` out", system.name());
                     p.that(system.flow().is_some(), "prior", reason);
-                    if let ScoreConfig::Global { .. } = self.score {
-                        let score = GlobalScore::new(network.clone());
-                        p.result("prior.length", score.check(&of(prior.length.unwrap_or(window))));
+                    if p.0.is_empty() {
+                        p.result("prior", self.prior().check(&of(self.drawn(prior).1)));
                     }
                 }
                 self.check_posteriors(&mut p, &state);

@@ -128,8 +128,7 @@ impl Job<'_> {
             Run::remove(&partial)?;
             return Ok((finish(&file)?, false));
         }
-        let scored =
-            keys::scores(&key, reference.map_or("", |r| &r.key), &e.evaluation, run.system.flow().is_some());
+        let scored = keys::scores(&key, reference.map_or("", |r| &r.key), e);
         if !e.assimilation.keep_samples && scores::are_there(run, &stem, &scored)? {
             let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
             let none = PosteriorSamples { key, observed, corrections, values, diverged: 0, weighing: None };

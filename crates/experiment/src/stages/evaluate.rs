@@ -164,8 +164,7 @@ fn reference_values(
     reference: &Reference,
     climate: &mut Climate<'_>,
 ) -> Result<(Values, bool), ExperimentError> {
-    let key =
-        keys::scores("", &reference.key, &run.loaded.experiment.evaluation, run.system.flow().is_some());
+    let key = keys::scores("", &reference.key, &run.loaded.experiment);
     scores::reuse_or(run, &o.stem(), &key, || of_reference(run, o, reference, climate))
 }
 
@@ -176,13 +175,8 @@ fn sample_values(
     beside: Option<(&Reference, &Values)>,
     p: &PosteriorSamples,
 ) -> Result<(Values, bool), ExperimentError> {
-    let evaluation = &run.loaded.experiment.evaluation;
-    let key = keys::scores(
-        &p.key,
-        beside.map_or("", |(reference, _)| &reference.key),
-        evaluation,
-        run.system.flow().is_some(),
-    );
+    let reference = beside.map_or("", |(reference, _)| &reference.key);
+    let key = keys::scores(&p.key, reference, &run.loaded.experiment);
     let stem = PosteriorSamples::stem(o, p.corrections);
     scores::reuse_or(run, &stem, &key, || of_samples(run, o, beside, p))
 }

@@ -1,12 +1,12 @@
 //! What each result depends on.
 
 use crate::config::{
-    Candidate, EvaluationConfig, Experiment, ObservationConfig, Precision, Recipe, RolloutConfig, Training,
-    Tuning, to_text,
+    Candidate, Experiment, ObservationConfig, Precision, Recipe, RolloutConfig, Training, Tuning, to_text,
 };
 use crate::key::key;
 use ndarray::ArrayD;
 use sda_diffusion::{Denoiser, Place, Sampler};
+use sda_nn::Network;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -106,6 +106,7 @@ pub(crate) fn samples(
     // Composed was the only place once.
     parts.extend((a.place != Place::Composed).then(|| to_text(&a.place)));
     parts.extend(a.twisted.as_ref().map(as_before));
+    parts.extend(guided_fields(e));
     key("assimilate", &rounded(&parts, e.precision))
 }
 
@@ -141,6 +142,7 @@ pub(crate) fn tuning(
     let how = [to_text(&e.score), to_text(&candidate.guidance), place, as_before(&sampler)];
     let mut parts = [&[model.to_owned(), data(recipe), observed, drawn][..], &how].concat();
     parts.extend(looks_back_on_the_path(&sampler));
+    parts.extend(guided_fields(e));
     key("tune", &rounded(&parts, e.precision))
 }
 
@@ -165,6 +167,7 @@ pub(crate) fn rollout(
         format!("{} {} {}", a.samples, e.seed, to_text(&a.place)),
     ];
     parts.extend(looks_back_on_the_path(&sampler));
+    parts.extend(guided_fields(e));
     key("rollout", &rounded(&parts, e.precision))
 }
 
@@ -180,10 +183,20 @@ const SCORES: &str = "calibration";
 /// The same for fields, whose scores have changed since.
 const SCORES_OF_FIELDS: &str = "calibration, one state";
 
+/// Whether states are fields: a network of two axes of space sees them.
+fn sees_fields(e: &Experiment) -> bool {
+    matches!(e.score.network(), Network::UNet(network) if network.boundary.len() == 2)
+}
+
+/// Samples of fields have other bits since what guides them is not passed by (CHANGELOG, «Fixed»).
+fn guided_fields(e: &Experiment) -> Option<String> {
+    sees_fields(e).then(|| "not passed by".to_owned())
+}
+
 /// The scores of samples beside the reference's.
-pub(crate) fn scores(samples: &str, reference: &str, evaluation: &EvaluationConfig, fields: bool) -> String {
-    let modes = evaluation.modes.as_ref().map(to_text);
-    let word = if fields { SCORES_OF_FIELDS } else { SCORES };
+pub(crate) fn scores(samples: &str, reference: &str, e: &Experiment) -> String {
+    let modes = e.evaluation.modes.as_ref().map(to_text);
+    let word = if sees_fields(e) { SCORES_OF_FIELDS } else { SCORES };
     let parts = [samples, reference, word].into_iter().chain(modes.as_deref());
     key("evaluate", &parts.collect::<Vec<_>>())
 }
@@ -191,7 +204,7 @@ pub(crate) fn scores(samples: &str, reference: &str, evaluation: &EvaluationConf
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, ModesConfig, Setting};
+    use crate::config::{self, Setting};
     use std::path::Path;
 
     /// First 16 digits of the keys of the smoke tier, as they were in version 0.1.0 before other integrators.
@@ -330,19 +343,30 @@ mod tests {
 
     #[test]
     fn what_is_evaluated_changes_the_keys_of_scores() {
-        let of =
-            |modes: Option<ModesConfig>| scores("samples", "reference", &EvaluationConfig { modes }, false);
-        let modes = |mirror| Some(ModesConfig { component: 0, least_mass: 0.05, mirror });
+        let of = |evaluation: &str| {
+            let (e, _) = resolved(&[&format!("evaluation={evaluation}")]);
+            scores("samples", "reference", &e)
+        };
         let keys = [
-            of(None),
-            of(modes(false)),
-            of(modes(true)),
-            scores("", "reference", &EvaluationConfig::default(), false),
-            scores("samples", "reference", &EvaluationConfig::default(), true),
+            of("()"),
+            of("(modes: (component: 0))"),
+            of("(modes: (component: 0, mirror: true))"),
+            scores("", "reference", &resolved(&[]).0),
         ];
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[..i].iter().all(|b| a != b));
         }
+    }
+
+    /// Those of chains are as they were; of fields neither samples nor scores are.
+    #[test]
+    fn fields_have_words_of_their_own() {
+        let (chain, _) = resolved(&[]);
+        assert!(!sees_fields(&chain) && guided_fields(&chain).is_none());
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/kolmogorov.ron");
+        let fields = config::load(&path, Some("smoke"), &[]).unwrap().experiment;
+        assert!(sees_fields(&fields) && guided_fields(&fields).is_some());
+        assert!(scores("samples", "", &fields) != scores("samples", "", &chain));
     }
 
     /// Key of the first candidate's scores for an observation, with settings applied to the smoke tier.

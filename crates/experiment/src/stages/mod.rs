@@ -5,6 +5,7 @@ mod calibration;
 mod checkpoint;
 mod climate;
 mod covariance;
+mod drawn;
 pub(crate) mod evaluate;
 mod fields;
 mod keys;

@@ -50,9 +50,8 @@ pub(crate) fn prior(
 ) -> Result<Option<PriorLaw>, ExperimentError> {
     let e = &run.loaded.experiment;
     let Some(config) = &e.prior else { return Ok(None) };
-    let mut sampler = e.assimilation.sampler.with(e.schedule, config.corrections, 0.0);
-    sampler.steps = config.steps.unwrap_or(sampler.steps);
-    let shape = run.shape(config.samples, config.length.unwrap_or(e.score.window()));
+    let (sampler, length) = e.drawn(config);
+    let shape = run.shape(config.samples, length);
     let key = keys::prior(&model.key, e, &sampler, &shape);
     let path = run.folder.join("samples/prior.safetensors");
     let partial = run.folder.join("samples/prior.partial.safetensors");
@@ -102,15 +101,13 @@ pub(crate) fn prior(
 
 /// The first states of some test trajectories, in physical units [N, L, D].
 fn test_windows(run: &Run, store: &TrajectoryStore, length: usize) -> Result<Array3<f64>, ExperimentError> {
-    let dim = run.system.state_dim();
+    let (length, dim) = (length.min(store.layout().length), run.system.state_dim());
     let (mut values, mut count) = (Vec::new(), 0);
     for trajectory in store.description().split.test.clone().take(WINDOWS) {
-        let length = length.min(store.layout().length);
         let window = store.read_window(trajectory, 0, length).map_err(ExperimentError::stage(STAGE))?;
         values.extend(window.iter().copied().map(f64::from));
         count += 1;
     }
-    let length = values.len() / (count * dim).max(1);
     Array3::from_shape_vec((count, length, dim), values).map_err(ExperimentError::stage(STAGE))
 }
 

@@ -159,6 +159,9 @@ fn fields_are_assimilated_scored_and_reported_on_any_number_of_threads() {
     assert_eq!(samples("coarse-0"), [3, 10, 16, 16, 2]);
     assert_eq!(samples("bent-1"), [3, 5, 16, 16, 2]);
     assert_eq!(samples("loop-0"), [3, 15, 16, 16, 2]);
+    // A target is no trajectory's: it is sampled once.
+    let is_there = |name: &str| folder.path().join(format!("run/samples/{name}-c1.safetensors")).exists();
+    assert_eq!(["coarse-1", "ring-1", "loop-1"].map(is_there), [true, false, false]);
 }
 
 /// The truth follows the physics and samples of an untrained network do not; the prior has its metrics, its figures and

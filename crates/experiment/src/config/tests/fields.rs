@@ -21,7 +21,7 @@ const LOOP: &str = "observations=[(name: \"loop\", operator: Difference(first: 0
 
 #[test]
 fn an_observation_may_have_its_own_length_steps_guidance_and_place() {
-    let e = loaded(&[LOOP]).unwrap();
+    let e = loaded(&["only=[]", LOOP]).unwrap();
     let own = e.of(&e.observations[0]).assimilation;
     assert_eq!((own.length, own.sampler.steps, own.place), (127, 7, Place::Composed));
     assert_eq!(own.guidance, Guidance::Sda { gamma: 0.1, detach: false });
@@ -53,7 +53,7 @@ fn what_fields_cannot_have_is_told_with_what_they_can() {
         (&["prior=(samples: 2, length: 4)"], &["prior.length", "window of 5 states, and is 4"]),
         (&["prior=(samples: 2, steps: 0)"], &["prior", "steps"]),
         (
-            &["prior=(samples: 2)", "observations.0.name=\"prior\""],
+            &["only=[]", "prior=(samples: 2)", "observations.0.name=\"prior\""],
             &["observations.0.name", "choose another name"],
         ),
         (&["observations.0.target=NaN"], &["observations.0.target", "finite"]),
@@ -75,4 +75,29 @@ fn the_prior_alone_is_drawn_of_fields_only() {
     let recipe = load_recipe(&root().join("datasets"), &e.dataset).unwrap();
     let message = e.validate_with(&recipe, &path).unwrap_err().to_string();
     assert!(message.contains("prior") && message.contains("leave `prior` out"), "{message}");
+}
+
+/// A tier's observations are those that it names, as they are in the file; what is resolved names none.
+#[test]
+fn a_tier_makes_the_observations_that_it_names() {
+    let path = root().join("experiments/kolmogorov.ron");
+    let of = |tier: &str| load(&path, Some(tier), &[]).unwrap().experiment;
+    let names = |e: &Experiment| e.observations.iter().map(|o| o.name.clone()).collect::<Vec<_>>();
+    let (all, quick) = (of("paper"), of("quick"));
+    assert_eq!(names(&quick), ["coarse", "extrapolation"]);
+    assert_eq!(quick.observations[..], all.observations[..2]);
+    assert!(all.observations.len() == 9 && quick.only.is_empty());
+    // Of variants too, each with its own guidance.
+    let variants = load(&path, Some("dps"), &[]).unwrap().variants;
+    for (name, e) in &variants {
+        assert_eq!(names(e), ["coarse", "extrapolation", "saturating"]);
+        let is_dps = |o| matches!(e.of(o).assimilation.guidance, Guidance::Dps { .. });
+        assert!(e.observations.iter().all(|o| is_dps(o) == (name == "dps")), "{name}");
+    }
+    let setting = Setting::parse("only=[\"coarse\", \"corse\"]").unwrap();
+    let message = load(&path, Some("paper"), &[setting]).unwrap_err().to_string();
+    assert!(
+        message.contains("only.1") && message.contains("«corse»") && message.contains("every16"),
+        "{message}"
+    );
 }

@@ -49,8 +49,7 @@ impl FieldLaw {
             law.spectrum.resize(spectrum.len(), 0.0);
             law.spectrum.iter_mut().zip(&spectrum).for_each(|(sum, e)| *sum += e);
             law.energies.push(spectrum.sum());
-            // The operator's differences have unit spacing, and its vorticity the other sign.
-            let vorticity = seen(Operator::Vorticity)?.mapv(|w| -w * per_length);
+            let vorticity = super::vorticity(&field)?;
             let squares = |field: &ArrayD<f64>| field.mapv(|x| x * x).mean().unwrap_or(0.0);
             law.enstrophies.push(0.5 * squares(&vorticity));
             square_vorticity += squares(&vorticity);
@@ -71,7 +70,7 @@ impl FieldLaw {
     /// - `spectrum_log10`: largest |log₁₀ E(k)/E'(k)|, k = 1 … 16 or as far as the grid goes;
     /// - `energy_w1`, `enstrophy_w1`: W₁ of their laws over the other's standard deviation;
     /// - `energy_ratio`, `enstrophy_ratio`: of their means;
-    /// - `vorticity_quantiles`: largest difference of ω's quantiles, of 1 to 99 %, over √⟨ω'²⟩;
+    /// - `vorticity_quantiles`: largest difference of ω's quantiles, of 1 to 99 %, over the deviation of ω';
     /// - `divergence`: its own √⟨(∇·u)²⟩/√⟨ω²⟩.
     pub(crate) fn beside(&self, other: &Self, points: usize) -> Vec<(&'static str, f64)> {
         let largest = LARGEST.min(points / 2);

@@ -122,7 +122,16 @@ fn evenly(length: usize) -> Vec<usize> {
     (0..columns).map(|i| if columns > 1 { i * (length - 1) / (columns - 1) } else { 0 }).collect()
 }
 
-/// ω = ∂v/∂x − ∂u/∂y of some states, in physical units: the operator's has unit spacing and the other sign.
+/// ω = ∂v/∂x − ∂u/∂y by central differences, in physical units: the operator's has unit spacing and the other sign.
+///
+/// Shapes: `fields` [N, L, x, y, 2], result [N, L, x, y, 1].
+fn vorticity(fields: &ArrayD<f64>) -> Result<ArrayD<f64>, ExperimentError> {
+    let scale = -(fields.shape()[2] as f64) / std::f64::consts::TAU;
+    let seen = Operator::Vorticity.apply(fields.view()).map_err(ExperimentError::stage(STAGE))?;
+    Ok(seen.mapv(|w| scale * w))
+}
+
+/// The vorticity of some states.
 ///
 /// Shapes: `trajectory` [L, D], result each [x, y].
 fn vorticities(
@@ -132,12 +141,10 @@ fn vorticities(
 ) -> Result<Vec<Array2<f64>>, ExperimentError> {
     let fields = trajectory.select(Axis(0), states);
     let shape = run.shape(1, states.len());
-    let points = shape[2] as f64;
     let fields: ArrayD<f64> = fields.into_shape_with_order(shape).map_err(ExperimentError::stage(STAGE))?;
-    let seen = Operator::Vorticity.apply(fields.view()).map_err(ExperimentError::stage(STAGE))?;
-    let scale = -points / std::f64::consts::TAU;
+    let seen = vorticity(&fields)?;
     let one = |field: ndarray::ArrayViewD<'_, f64>| {
-        let field = field.index_axis_move(Axis(2), 0).mapv(|w| scale * w);
+        let field = field.index_axis_move(Axis(2), 0).to_owned();
         field.into_dimensionality::<Ix2>().map_err(ExperimentError::stage(STAGE))
     };
     seen.index_axis(Axis(0), 0).outer_iter().map(one).collect()
