@@ -12,7 +12,7 @@ const PLACES: [(&str, Place); 2] = [("composed", Place::Composed), ("windowed", 
 fn guidances() -> [(&'static str, Guidance); 3] {
     [
         ("", Guidance::Sda { gamma: 1e-2, detach: false }),
-        ("_mmps", Guidance::Mmps { iterations: 1 }),
+        ("_mmps", Guidance::mmps(1)),
         ("_pigdm", Guidance::Pigdm { iterations: 1 }),
     ]
 }

@@ -35,7 +35,7 @@ pub use denoiser::{Denoiser, LossWeight, TrainingTimes};
 pub use error::DiffusionError;
 pub use gaussian::GaussianScore;
 pub use global::GlobalScore;
-pub use guidance::{CovarianceForm, DpsNorm, Guidance, Place, Posterior, PriorCovariance};
+pub use guidance::{CovarianceForm, DpsNorm, Guidance, Place, Posterior, PriorCovariance, Solver};
 pub use known::{KNOWN, Known, KnownStates};
 pub use levels::Levels;
 pub use loss::{denoising_loss, perturb, squared_errors};

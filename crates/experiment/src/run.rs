@@ -223,7 +223,13 @@ impl Run {
             Ok((shipped, start))
         };
         let given: Vec<_> = runs.iter().map(given).collect::<Result<_, ExperimentError>>()?;
-        let store = pool.install(|| stages::simulate::simulate(self))?;
+        // Chains take seconds, and their evaluation reads the training data.
+        let reads_all = |(run, (shipped, _)): (&&Self, &(Option<Model>, _))| {
+            shipped.is_none() || run.loaded.experiment.estimates_covariances()
+        };
+        let is_whole = self.system.flow().is_none() || runs.iter().zip(&given).any(reads_all);
+        let part = if is_whole { stages::simulate::Part::Whole } else { stages::simulate::Part::HeldOut };
+        let store = pool.install(|| stages::simulate::simulate(self, part))?;
         let models = runs
             .iter()
             .zip(given)

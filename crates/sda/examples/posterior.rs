@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
     // The network sees all states; `.local(order, stride)` would slide one of windows of 2·order + 1 over them.
     let prior = GlobalScore { denoiser, ..GlobalScore::new(network) };
     let observation = Observation::new(operator, seen.y.mapv(f64::from), 0.05)?;
-    let posterior = Posterior::new(prior, observation, Guidance::Mmps { iterations: 1 });
+    let posterior = Posterior::new(prior, observation, Guidance::mmps(1));
 
     let sampler = Sampler {
         schedule: model.field("training.schedule", &model.header.training["schedule"])?,

@@ -5,7 +5,7 @@ mod list;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sda_diffusion::{Guidance, Integrator, LangevinStep, Place, TimeGrid};
+use sda_diffusion::{Guidance, Integrator, LangevinStep, Place, Solver, TimeGrid};
 use sda_graph::Executor;
 
 use crate::affine::AffineSampler;
@@ -117,7 +117,10 @@ impl Row {
             Guidance::Dps { zeta, .. } => format!("DPS ζ={zeta}"),
             Guidance::Pigdm { .. } => "ΠGDM".into(),
             Guidance::Tmpd => "TMPD".into(),
-            Guidance::Mmps { iterations } if self.samples.is_some() => format!("MMPS {iterations} it."),
+            Guidance::Mmps { iterations, solver } if self.samples.is_some() => match solver {
+                Solver::ConjugateGradients => format!("MMPS {iterations} it."),
+                Solver::MinimalResidual => format!("MMPS {iterations} it. GCR"),
+            },
             Guidance::Mmps { .. } => "MMPS".into(),
             Guidance::Jfps { covariance, .. } => format!("JFPS {covariance:?}"),
         };

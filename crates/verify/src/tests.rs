@@ -74,8 +74,7 @@ fn the_spring_tells_guidances_apart() {
             AffineSampler::new(&mut executor, &chain, &setting(guidance, sampler)).unwrap().moments();
         moments.unwrap().errors(&chain).unwrap().w2
     };
-    let (exact, wide) =
-        (w2(Guidance::Mmps { iterations: 12 }), w2(Guidance::Sda { gamma: 0.03, detach: false }));
+    let (exact, wide) = (w2(Guidance::mmps(12)), w2(Guidance::Sda { gamma: 0.03, detach: false }));
     assert!((exact - 0.0050).abs() < 1e-4, "{exact}");
     assert!((wide - 0.33).abs() < 5e-3, "{wide}");
 }
@@ -212,7 +211,7 @@ fn a_mean_of_its_own_is_propagated() {
     let chain =
         Chain::new(dynamics, 9, Seen { name: "short", operator: Operator::EveryNth(4), noise_std: 0.2 })
             .unwrap();
-    let setting = setting(Guidance::Mmps { iterations: 12 }, squared(64, 0, Integrator::Heun));
+    let setting = setting(Guidance::mmps(12), squared(64, 0, Integrator::Heun));
     let mut executor = Interpreter::<f64>::new();
     let errors = AffineSampler::new(&mut executor, &chain, &setting)
         .unwrap()

@@ -53,7 +53,7 @@ fn rolling(rollout: Rollout, width: usize, conditioning: Conditioning, steps: u3
         rollout,
         conditioning,
         sampler: sampler(steps),
-        guidance: Guidance::Mmps { iterations: 8 },
+        guidance: Guidance::mmps(8),
         place: Place::Auto,
         prior: exact_score(width),
         observation: Some(Observation::new(operator, values, NOISE_STD).unwrap()),

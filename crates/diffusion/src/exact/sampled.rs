@@ -12,7 +12,7 @@ use sda_observe::{Observation, Operator};
 use super::affine::{Expectation, Guided, Moments, propagate};
 use super::chain::{ExactPosterior, Seen, composed_noise, covariance, exact_noise, exact_score};
 use crate::compose::{LocalScore, Windows};
-use crate::guidance::{CovarianceForm, Guidance, Place, Posterior, PriorCovariance};
+use crate::guidance::{CovarianceForm, Guidance, Place, Posterior, PriorCovariance, Solver};
 use crate::interpret::evaluate;
 use crate::predictor::{NoisePredictor, TimeNodes};
 use crate::sampler::{NoiseSource, Sampled, Sampler};
@@ -111,7 +111,8 @@ fn affine_guidances(numbers: usize) -> Vec<(Guidance, Option<PriorCovariance>)> 
         Guidance::SdaPerVariable { gamma: vec![0.2] },
         Guidance::Pigdm { iterations: 1 },
         Guidance::Tmpd,
-        Guidance::Mmps { iterations: 40 },
+        Guidance::mmps(40),
+        Guidance::Mmps { iterations: 40, solver: Solver::MinimalResidual },
     ];
     let mut all: Vec<_> = plain.map(|guidance| (guidance, None)).into();
     all.extend([jfps(CovarianceForm::Stationary), jfps(CovarianceForm::LowRank { modes: numbers })]);

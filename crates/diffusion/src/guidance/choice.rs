@@ -47,9 +47,12 @@ pub enum Guidance {
     Tmpd,
     /// The denoised covariance by Tweedie's second formula.
     Mmps {
-        /// Conjugate-gradient iterations, each a vector–Jacobian product of the network.
+        /// Iterations of the solver, each a vector–Jacobian product of the network.
         #[serde(default = "two")]
         iterations: usize,
+        /// What solves for the observations' weights.
+        #[serde(default, skip_serializing_if = "is_default")]
+        solver: Solver,
     },
     /// The denoised covariance of Gaussian data whose covariance is estimated beforehand.
     Jfps {
@@ -59,6 +62,22 @@ pub enum Guidance {
         #[serde(default = "eight")]
         iterations: usize,
     },
+}
+
+/// An iterative solver of (σ_y² I + A V Aᵀ) u = y − A(x̂) for MMPS, whose V is given by products with the network's Jacobian.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Solver {
+    /// Conjugate gradients: the least error in the norm of the system, if that is symmetric. Good for networks that see few
+    /// numbers, whose Jacobian nearly is.
+    ///
+    /// Source: Rozet, Andry, Lanusse & Louppe 2024, arXiv 2405.13712.
+    #[default]
+    ConjugateGradients,
+    /// Generalised conjugate residuals: the least residual, whatever the system; it never grows. Good for networks of fields,
+    /// with which conjugate gradients diverge after a few iterations.
+    ///
+    /// Source: Eisenstat, Elman & Schultz 1983, doi 10.1137/0720023.
+    MinimalResidual,
 }
 
 /// What of the data's covariance is estimated.
@@ -104,11 +123,20 @@ fn two() -> usize {
     2
 }
 
+fn is_default(solver: &Solver) -> bool {
+    *solver == Solver::default()
+}
+
 fn eight() -> usize {
     8
 }
 
 impl Guidance {
+    /// MMPS with the default solver.
+    pub fn mmps(iterations: usize) -> Self {
+        Self::Mmps { iterations, solver: Solver::default() }
+    }
+
     /// Errors: a parameter out of its range.
     pub fn check(&self) -> Result<(), DiffusionError> {
         let accept = |x: f64| x >= 0.0 && x.is_finite();
@@ -122,7 +150,7 @@ impl Guidance {
             Self::Dps { zeta, .. } => check("DPS guidance", "zeta", expected, *zeta, accept),
             Self::Pigdm { iterations } => count("ΠGDM guidance", *iterations),
             Self::Tmpd => Ok(()),
-            Self::Mmps { iterations } => count("MMPS guidance", *iterations),
+            Self::Mmps { iterations, .. } => count("MMPS guidance", *iterations),
             Self::Jfps { iterations, covariance } => {
                 count("JFPS guidance", *iterations)?;
                 let modes = if let CovarianceForm::LowRank { modes } = covariance { *modes } else { 1 };
@@ -141,7 +169,7 @@ impl Guidance {
             | Self::Dps { .. }
             | Self::Pigdm { .. } => 1,
             Self::Tmpd => 2,
-            Self::Mmps { iterations } => *iterations,
+            Self::Mmps { iterations, .. } => *iterations,
         }
     }
 

@@ -5,7 +5,7 @@ use sda_graph::{Graph, NodeId};
 use super::problem::{Problem, project};
 
 /// Least divisor: a residual of zero has a step of 0, not 0/0.
-const LEAST: f64 = 1e-30;
+pub(super) const LEAST: f64 = 1e-30;
 
 /// What a solve yields.
 pub(super) struct Solution {
@@ -84,13 +84,13 @@ pub(super) fn solve(
 }
 
 /// Σ a b of each row, [N, 1].
-fn dot(g: &mut Graph, a: NodeId, b: NodeId) -> NodeId {
+pub(super) fn dot(g: &mut Graph, a: NodeId, b: NodeId) -> NodeId {
     let product = g.mul(a, b);
     g.sum(product, &[1])
 }
 
 /// 1 where x ≥ 0, else 0; 0 where it is no number.
-fn not_negative(g: &mut Graph, x: NodeId) -> NodeId {
+pub(super) fn not_negative(g: &mut Graph, x: NodeId) -> NodeId {
     let zero = g.scalar(0.0);
     let below = g.less(x, zero);
     let negated = g.neg(below);

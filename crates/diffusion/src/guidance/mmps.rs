@@ -2,21 +2,28 @@
 
 use sda_graph::{Graph, NodeId};
 
-use super::conjugate::solve;
+use super::choice::Solver;
 use super::problem::Problem;
+use super::{conjugate, residuals};
 
 /// The posterior's noise estimate.
 ///
 ///   y ~ N(A x̂, σ_y² I + A V Aᵀ), V = V[x | x(t)] = (σ²/μ) J;  s = Jᵀ Aᵀ (σ_y² I + A V Aᵀ)⁻¹ (y − A(x̂))
 ///
-/// by conjugate gradients with a fixed number of iterations, each of which is one vector–Jacobian product through the
+/// by a fixed number of iterations, each of which is one vector–Jacobian product through the
 /// network; that of the score itself is their sum, so that one iteration costs what SDA's guidance does. On a whole
 /// trajectory put together from windows J is not symmetric: ½ (J + Jᵀ) takes its place.
 ///
 /// With linear A, Gaussian data, the exact score and iterations enough, exact.
 ///
 /// Source: Rozet, Andry, Lanusse & Louppe 2024, arXiv 2405.13712.
-pub(super) fn emit(g: &mut Graph, problem: &Problem<'_>, iterations: usize) -> NodeId {
-    let solution = solve(g, problem, iterations, problem.is_composed, |g, w| problem.covariance_times(g, w));
-    problem.posterior_of_scaled(g, solution.step)
+pub(super) fn emit(g: &mut Graph, problem: &Problem<'_>, iterations: usize, solver: Solver) -> NodeId {
+    let covariance = |g: &mut Graph, w| problem.covariance_times(g, w);
+    let step = match solver {
+        Solver::ConjugateGradients => {
+            conjugate::solve(g, problem, iterations, problem.is_composed, covariance).step
+        }
+        Solver::MinimalResidual => residuals::solve(g, problem, iterations, problem.is_composed, covariance),
+    };
+    problem.posterior_of_scaled(g, step)
 }

@@ -9,10 +9,11 @@ mod mmps;
 mod pigdm;
 mod places;
 mod problem;
+mod residuals;
 mod sda;
 mod tmpd;
 
-pub use choice::{CovarianceForm, Guidance, Place};
+pub use choice::{CovarianceForm, Guidance, Place, Solver};
 pub use dps::DpsNorm;
 pub use jfps::PriorCovariance;
 
@@ -243,7 +244,7 @@ impl<P: NoisePredictor> Posterior<P> {
             Guidance::Dps { zeta, norm } => dps::emit(g, problem, *zeta, *norm),
             Guidance::Pigdm { iterations } => pigdm::emit(g, problem, *iterations),
             Guidance::Tmpd => tmpd::emit(g, problem),
-            Guidance::Mmps { iterations } => mmps::emit(g, problem, *iterations),
+            Guidance::Mmps { iterations, solver } => mmps::emit(g, problem, *iterations, *solver),
             Guidance::Jfps { iterations, .. } => {
                 let covariance = self.covariance.as_ref().expect("JFPS guidance: checked");
                 jfps::emit(g, problem, covariance, *iterations)

@@ -2,6 +2,8 @@ use sda_core::Stream;
 use sda_nn::{Activation, Boundary, Network, UNet, Weights};
 use sda_observe::Operator;
 
+use ndarray::Array2;
+
 use super::*;
 use crate::compose::LocalScore;
 use crate::denoiser::Denoiser;
@@ -154,7 +156,7 @@ fn one_window_of_fields_is_guided_as_the_trajectory_is() {
         (Operator::Compose(vec![Operator::EveryNth(2), Operator::Coarsen(2)]), vec![2, 4, 4, 2]),
         (Operator::Compose(vec![Operator::Vorticity, Operator::Saturate]), vec![3, 8, 8, 1]),
     ] {
-        for guidance in [Guidance::Mmps { iterations: 2 }, Guidance::Sda { gamma: 0.1, detach: false }] {
+        for guidance in [Guidance::mmps(2), Guidance::Sda { gamma: 0.1, detach: false }] {
             let noise = |place: Place, is_row: bool| {
                 let prior = GlobalScore {
                     denoiser: Denoiser::Preconditioned { data_std: 1.0 },
@@ -264,7 +266,8 @@ fn fields_are_guided_as_the_same_numbers_in_a_row() {
         Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample },
         Guidance::Pigdm { iterations: 3 },
         Guidance::Tmpd,
-        Guidance::Mmps { iterations: 3 },
+        Guidance::mmps(3),
+        Guidance::Mmps { iterations: 3, solver: Solver::MinimalResidual },
         jfps,
     ] {
         for place in [Place::Composed, Place::Windowed] {
@@ -278,4 +281,83 @@ fn fields_are_guided_as_the_same_numbers_in_a_row() {
             }
         }
     }
+}
+
+/// ‖y − x̂ − M u‖/‖y − x̂‖ of each row after so many iterations on a system whose Jacobian is `Dense`'s, where all numbers are
+/// observed: M = σ_y² μ²/σ² + G, so that u is what G's inverse makes of the step G u.
+fn residuals_left(iterations: usize, solver: Solver) -> Vec<f64> {
+    const N: usize = 12;
+    let shape = [2, 3, 4];
+    let draw = |seed, len: usize| {
+        let mut values = vec![0.0; len];
+        Stream::new(seed, 0).fill_normal(0, 0, len, &mut values);
+        values
+    };
+    let emitted = |what: &dyn Fn(&mut Graph, &Problem<'_>) -> NodeId| {
+        let mut g = Graph::new();
+        let x = g.state(Declaration::rows("x", &shape));
+        let [mu, sigma] = [MU, SIGMA].map(|value| g.scalar(value));
+        let time = TimeNodes { features: mu, mu, sigma };
+        let estimate = Dense.estimate(&mut g, x, &time);
+        let estimate = Estimate { denoised: anchored(&mut g, estimate.denoised), ..estimate };
+        let all = Operator::Components(vec![0, 1, 2, 3]);
+        let predicted = all.emit(&mut g, estimate.denoised);
+        let residual = g.constant(ArrayD::from_shape_vec(vec![2, N], draw(7, 2 * N)).unwrap());
+        let problem =
+            Problem { time: &time, x, estimate, predicted, residual, noise_std: 0.1, is_composed: false };
+        let node = what(&mut g, &problem);
+        let x = ArrayD::from_shape_vec(shape.to_vec(), draw(5, 2 * N)).unwrap();
+        evaluate(g, &[("x".to_owned(), x)], &[node]).remove(0)
+    };
+    // G, a column at a time.
+    let mut of_units = Array2::zeros((N, N));
+    for i in 0..N {
+        let column = emitted(&|g, problem| {
+            let unit = g.constant(ArrayD::from_shape_fn(vec![2, N], |at| f64::from(u8::from(at[1] == i))));
+            problem.covariance_times(g, unit)
+        });
+        of_units.column_mut(i).iter_mut().zip(&column).for_each(|(to, from)| *to = *from);
+    }
+    let inverse = sda_core::linalg::inverse(&of_units).unwrap();
+    let step = emitted(&|g, problem| {
+        let covariance = |g: &mut Graph, w| problem.covariance_times(g, w);
+        match solver {
+            Solver::ConjugateGradients => conjugate::solve(g, problem, iterations, false, covariance).step,
+            Solver::MinimalResidual => residuals::solve(g, problem, iterations, false, covariance),
+        }
+    });
+    let instrument = (0.1 * MU / SIGMA).powi(2);
+    let rows = step.into_shape_with_order((2, N)).unwrap();
+    let residual = Array2::from_shape_vec((2, N), draw(7, 2 * N)).unwrap();
+    let norm = |x: &Array1<f64>| x.dot(x).sqrt();
+    rows.outer_iter()
+        .zip(residual.outer_iter())
+        .map(|(step, residual)| {
+            let step = step.to_owned();
+            let left = &residual - &step - inverse.dot(&step) * instrument;
+            norm(&left) / norm(&residual.to_owned())
+        })
+        .collect()
+}
+
+/// Whatever the Jacobian: the residual falls with each iteration, and is gone after as many as there are numbers.
+#[test]
+fn the_least_residual_never_grows_on_a_jacobian_that_is_not_symmetric() {
+    let mut before = vec![1.0; 2];
+    for iterations in 1..=12 {
+        let now = residuals_left(iterations, Solver::MinimalResidual);
+        assert!(
+            now.iter().zip(&before).all(|(now, before)| *now < before * (1.0 + 1e-12)),
+            "{iterations}: {now:?}"
+        );
+        // One iteration has a choice of one number, and takes the best.
+        if iterations == 1 {
+            let other = residuals_left(1, Solver::ConjugateGradients);
+            assert!(now.iter().zip(&other).all(|(now, other)| now <= other), "{now:?}, {other:?}");
+        }
+        before = now;
+    }
+    assert!(before.iter().all(|left| *left < 1e-9), "{before:?}");
+    let conjugate = residuals_left(12, Solver::ConjugateGradients);
+    assert!(conjugate.iter().all(|left| *left > 1e-6), "conjugate gradients need symmetry: {conjugate:?}");
 }

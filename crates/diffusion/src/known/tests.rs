@@ -119,7 +119,7 @@ fn an_observation_beside_known_states_has_the_exact_posterior() {
     let observation = Observation::new(Operator::Components(vec![1]), y.clone(), 0.2).unwrap();
     // Of states 1 and 4 alone.
     let seen = array![[0.0], [1.0], [0.0], [0.0], [1.0]].into_dyn();
-    let guidance = Guidance::Mmps { iterations: 12 };
+    let guidance = Guidance::mmps(12);
     let posterior = Posterior { seen: Some(seen), ..Posterior::new(known(), observation, guidance) };
     for t in [0.9, 0.4, 0.05] {
         let [noise, ..] = emitted(&posterior, &x, t);
@@ -171,7 +171,7 @@ fn guidance_in_windows_sees_what_is_seen_and_keeps_what_is_known() {
     let seen = array![[0.0], [1.0], [1.0], [0.0], [0.0]].into_dyn();
     let of = |prior: Box<dyn NoisePredictor>, place| {
         let known = Known { prior, states: STATES.to_vec(), values: random(&[3, 2, 2], 1) };
-        let guidance = Guidance::Mmps { iterations: 3 };
+        let guidance = Guidance::mmps(3);
         let posterior = Posterior::new(known, observation.clone(), guidance);
         let [noise, ..] = emitted(&Posterior { seen: Some(seen.clone()), place, ..posterior }, &x, 0.4);
         noise

@@ -42,8 +42,8 @@ fn guidances() -> [Guidance; 6] {
         Guidance::Dps { zeta: 1.0, norm: crate::DpsNorm::Batch },
         Guidance::Pigdm { iterations: 1 },
         Guidance::Tmpd,
-        Guidance::Mmps { iterations: 1 },
-        Guidance::Mmps { iterations: 3 },
+        Guidance::mmps(1),
+        Guidance::mmps(3),
     ]
 }
 

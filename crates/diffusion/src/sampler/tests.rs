@@ -263,9 +263,7 @@ fn all_that_grows_with_the_samples_is_one_region_of_rows() {
     let prior = crate::GlobalScore::new(network).local(2, 2);
     let (shape, drawn) = ([37, 14, 3], NoiseSource::Drawn);
     let mut programs = Vec::new();
-    for guidance in
-        [crate::Guidance::Sda { gamma: 1e-2, detach: false }, crate::Guidance::Mmps { iterations: 2 }]
-    {
+    for guidance in [crate::Guidance::Sda { gamma: 1e-2, detach: false }, crate::Guidance::mmps(2)] {
         for place in [crate::Place::Composed, crate::Place::Windowed] {
             let posterior = crate::Posterior {
                 place,

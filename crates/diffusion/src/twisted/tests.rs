@@ -99,7 +99,7 @@ fn weights_set_a_wrong_guidance_right() {
 fn exact_guidance_keeps_the_weights_even() {
     // The exact posterior's guidance and, as the potential, the exact likelihood of one number: γ makes it close.
     let (_, _, weak) = moments(Guidance::Sda { gamma: 3.0, detach: false }, &twisted(0.0));
-    let (_, _, exact) = moments(Guidance::Mmps { iterations: 2 }, &twisted(0.0));
+    let (_, _, exact) = moments(Guidance::mmps(2), &twisted(0.0));
     let last = |s: &Weighing| s.effective_sample_size.last().copied().unwrap();
     assert!(last(&exact) > 0.9 * SAMPLES as f64, "{}", last(&exact));
     assert!(last(&weak) < 0.7 * SAMPLES as f64, "{}", last(&weak));

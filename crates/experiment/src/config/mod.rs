@@ -221,6 +221,9 @@ pub struct ObservationConfig {
     /// In place of `assimilation.sampler.steps`.
     #[serde(default)]
     pub steps: Option<u32>,
+    /// In place of all of `assimilation.corrections`.
+    #[serde(default)]
+    pub corrections: Option<u32>,
     /// In place of `assimilation.guidance`.
     #[serde(default)]
     pub guidance: Option<Guidance>,
@@ -238,9 +241,24 @@ impl Experiment {
         if a.settings == Settings::Given {
             a.place = o.place.unwrap_or(a.place);
             a.sampler.steps = o.steps.unwrap_or(a.sampler.steps);
+            a.corrections =
+                o.corrections.map_or_else(|| a.corrections.clone(), |corrections| vec![corrections]);
             a.guidance = o.guidance.clone().unwrap_or_else(|| a.guidance.clone());
         }
         e
+    }
+
+    /// Whether some guidance takes the data's covariance, which is estimated from training trajectories.
+    pub fn estimates_covariances(&self) -> bool {
+        let of_observations = self.observations.iter().filter_map(|o| o.guidance.as_ref());
+        let of_rollouts = self.rollouts.iter().filter_map(|r| r.guidance.as_ref());
+        let tuning = (self.assimilation.settings == Settings::Tuned)
+            .then(|| self.tuning.clone().unwrap_or_default())
+            .into_iter()
+            .flat_map(|tuning| tuning.candidates.into_iter().chain(tuning.chosen.into_values()));
+        let tuned: Vec<Guidance> = tuning.map(|candidate| candidate.guidance).collect();
+        let mut all = of_observations.chain(of_rollouts).chain(&tuned).chain([&self.assimilation.guidance]);
+        all.any(|guidance| matches!(guidance, Guidance::Jfps { .. }))
     }
 }
 

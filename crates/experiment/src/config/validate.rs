@@ -145,10 +145,15 @@ impl Experiment {
             let given = self.assimilation.settings == Settings::Given;
             let tuned = "is what the tuning chooses";
             p.that(given || o.steps.is_none(), &at("steps"), tuned);
+            p.that(given || o.corrections.is_none(), &at("corrections"), tuned);
             p.that(given || o.guidance.is_none(), &at("guidance"), tuned);
             p.that(given || o.place.is_none(), &at("place"), tuned);
             if let Some(guidance) = &o.guidance {
                 p.result(&at("guidance"), guidance.check());
+            }
+            if let Some(corrections) = o.corrections {
+                let sampler = self.assimilation.sampler.with(self.schedule, corrections, 0.0);
+                p.result(&at("corrections"), sampler.check());
             }
             if let Some(steps) = o.steps {
                 p.that(steps > 0, &at("steps"), "must be at least 1, and is 0");

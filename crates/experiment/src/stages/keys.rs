@@ -29,7 +29,7 @@ pub(crate) fn model(recipe: &Recipe, e: &Experiment, start: Option<&str>) -> Str
 }
 
 /// Settings that came after the first results, at the value that those were made with.
-const LATER: [&str; 16] = [
+const LATER: [&str; 17] = [
     "times: Uniform,",
     "weight: Noise,",
     "integrator: Exponential,",
@@ -43,6 +43,7 @@ const LATER: [&str; 16] = [
     "target: None,",
     "length: None,",
     "steps: None,",
+    "corrections: None,",
     "guidance: None,",
     "place: None,",
     "start: None,",
@@ -79,7 +80,14 @@ pub(crate) fn observation(
 ) -> String {
     let place = format!("{} {kind} {trajectory} {}", e.of(o).assimilation.length, e.seed);
     // How it is sampled is not what is observed.
-    let o = ObservationConfig { length: None, steps: None, guidance: None, place: None, ..o.clone() };
+    let o = ObservationConfig {
+        length: None,
+        steps: None,
+        corrections: None,
+        guidance: None,
+        place: None,
+        ..o.clone()
+    };
     key("observe", &[&data(recipe), &as_before(&o), &place])
 }
 

@@ -219,6 +219,29 @@ fn the_prior_alone_is_held_against_the_data() {
     assert!(!folder.path().join("lost/figures/prior-spectrum.png").exists());
 }
 
+/// With weights at hand only what a run reads is simulated, and it is what the whole dataset has.
+#[test]
+fn shipped_weights_need_no_training_data() {
+    let first = workspace();
+    run(first.path(), "trained", 1, &[]);
+    let given = ["weights=\"model.safetensors\""];
+    let stores = |folder: &Path| {
+        let names = std::fs::read_dir(folder.join("data")).unwrap();
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let second = workspace();
+    for folder in [&first, &second] {
+        let model = first.path().join("trained/model.safetensors");
+        std::fs::copy(model, folder.path().join("model.safetensors")).unwrap();
+    }
+    let whole = run(first.path(), "given", 1, &given);
+    let held_out = run(second.path(), "given", 2, &given);
+    assert_eq!(whole, held_out);
+    assert!(stores(first.path()).iter().all(|name| !name.contains("held-out")), "{:?}", stores(first.path()));
+    let [store] = &stores(second.path())[..] else { panic!("{:?}", stores(second.path())) };
+    assert!(store.ends_with("-held-out.zarr"), "{store}");
+}
+
 /// τ so large that every correction leaves the real numbers.
 #[test]
 fn samples_that_are_all_lost_are_told_and_break_nothing() {

@@ -75,7 +75,7 @@ fn sda(gamma: f64) -> Candidate {
 
 /// Converged in single precision.
 fn mmps() -> Candidate {
-    candidate(Guidance::Mmps { iterations: 20 })
+    candidate(Guidance::mmps(20))
 }
 
 fn trial(chain: &Chain, cases: &Cases, candidate: &Candidate, threads: usize) -> Trial {

@@ -1,6 +1,8 @@
 //! The rows.
 
-use sda_diffusion::{CovarianceForm, DpsNorm, Guidance, Integrator, LangevinStep, Place, Sampler, TimeGrid};
+use sda_diffusion::{
+    CovarianceForm, DpsNorm, Guidance, Integrator, LangevinStep, Place, Sampler, Solver, TimeGrid,
+};
 
 use super::{Expected, Row};
 use crate::chain::Seen;
@@ -14,7 +16,7 @@ const WINDOW: usize = 17;
 const WIDE: Prior = Prior::Windows { order: 8, stride: 8 };
 
 fn mmps(prior: Prior) -> Guidance {
-    Guidance::Mmps { iterations: if prior == Prior::Whole { WHOLE } else { WINDOW } }
+    Guidance::mmps(if prior == Prior::Whole { WHOLE } else { WINDOW })
 }
 
 fn sda() -> Guidance {
@@ -215,7 +217,8 @@ fn by_samples() -> Vec<Row> {
         let largest_delta = (langevin == LangevinStep::State).then_some(0.5);
         Sampler { corrections: 1, langevin, largest_delta, ..plain() }
     };
-    let few = |iterations| Guidance::Mmps { iterations };
+    let few = |iterations| Guidance::mmps(iterations);
+    let residual = |iterations| Guidance::Mmps { iterations, solver: Solver::MinimalResidual };
     let table = [
         (Prior::Whole, Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample }, plain(), [0.25509, 0.14687]),
         (Prior::Whole, mmps(Prior::Whole), corrected(LangevinStep::Trajectory), [0.01840, 0.01836]),
@@ -226,6 +229,12 @@ fn by_samples() -> Vec<Row> {
         (WIDE, few(1), plain(), [0.03118, 0.04675]),
         (WIDE, few(2), plain(), [0.01847, 0.04645]),
         (WIDE, few(3), plain(), [0.01853, 0.02108]),
+        (Prior::Whole, residual(1), plain(), [0.03647, 0.03020]),
+        (Prior::Whole, residual(2), plain(), [0.01825, 0.02161]),
+        (Prior::Whole, residual(3), plain(), [0.01774, 0.01906]),
+        (WIDE, residual(1), plain(), [0.03680, 0.02416]),
+        (WIDE, residual(2), plain(), [0.01827, 0.02158]),
+        (WIDE, residual(3), plain(), [0.01853, 0.02007]),
     ];
     let mut rows = Vec::new();
     for (prior, guidance, sampler, values) in table {

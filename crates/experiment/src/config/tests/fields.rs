@@ -1,8 +1,8 @@
 //! Experiments on fields, and what an observation has of its own.
 
 use super::root;
-use crate::config::{Experiment, Setting, load, load_recipe};
-use sda_diffusion::{Guidance, Place};
+use crate::config::{Candidate, Experiment, Setting, Settings, Tuning, load, load_recipe};
+use sda_diffusion::{CovarianceForm, Guidance, Place};
 
 /// The smoke tier of Kolmogorov flow with settings applied.
 fn loaded(settings: &[&str]) -> Result<Experiment, String> {
@@ -17,14 +17,14 @@ fn loaded(settings: &[&str]) -> Result<Experiment, String> {
 }
 
 const LOOP: &str = "observations=[(name: \"loop\", operator: Difference(first: 0, second: 126), noise_std: 0.01, \
-    target: 0.0, length: 127, steps: 7, guidance: Sda(gamma: 0.1), place: Composed)]";
+    target: 0.0, length: 127, steps: 7, corrections: 3, guidance: Sda(gamma: 0.1), place: Composed)]";
 
 #[test]
-fn an_observation_may_have_its_own_length_steps_guidance_and_place() {
+fn an_observation_may_have_its_own_length_and_sampling() {
     let e = loaded(&["only=[]", LOOP]).unwrap();
     let own = e.of(&e.observations[0]).assimilation;
     assert_eq!((own.length, own.sampler.steps, own.place), (127, 7, Place::Composed));
-    assert_eq!(own.guidance, Guidance::Sda { gamma: 0.1, detach: false });
+    assert_eq!((own.guidance, own.corrections), (Guidance::Sda { gamma: 0.1, detach: false }, vec![3]));
     let plain = loaded(&[]).unwrap();
     assert_eq!(plain.of(&plain.observations[0]), plain);
 }
@@ -100,4 +100,21 @@ fn a_tier_makes_the_observations_that_it_names() {
         message.contains("only.1") && message.contains("«corse»") && message.contains("every16"),
         "{message}"
     );
+}
+
+/// What is estimated from training trajectories needs them, wherever it is asked for.
+#[test]
+fn a_covariance_of_the_data_is_found_wherever_it_is_asked_for() {
+    let plain = loaded(&[]).unwrap();
+    assert!(!plain.estimates_covariances());
+    let jfps = Guidance::Jfps { covariance: CovarianceForm::Stationary, iterations: 2 };
+    let mut all = [plain.clone(), plain.clone(), plain.clone()];
+    all[0].assimilation.guidance = jfps.clone();
+    all[1].observations[0].guidance = Some(jfps.clone());
+    let sampler = plain.assimilation.sampler.clone();
+    let candidate = Candidate { guidance: jfps, place: Place::Auto, corrections: 0, sampler };
+    all[2].tuning = Some(Tuning { candidates: vec![candidate], ..Tuning::default() });
+    assert_eq!(all.each_ref().map(Experiment::estimates_covariances), [true, true, false]);
+    all[2].assimilation.settings = Settings::Tuned;
+    assert!(all[2].estimates_covariances(), "candidates that are chosen from");
 }

@@ -8,17 +8,17 @@ use sda_data::TrajectoryStore;
 use sda_observe::Operator;
 
 const STAGE: &str = "evaluate";
-/// Trajectories and states of the training data that the climate is taken from.
+/// Validation trajectories and states that the climate is taken from; those for training need not be there.
 const TRAJECTORIES: usize = 128;
 const EVERY: usize = 16;
 
-/// Mean field of the training data.
+/// Mean field of the validation data.
 ///
 /// Shapes: result [x y 2], laid out flat.
 pub(crate) fn climate(run: &Run, store: &TrajectoryStore) -> Result<Vec<f64>, ExperimentError> {
     let mut sum = vec![0.0; run.system.state_dim()];
     let mut count = 0.0;
-    for trajectory in store.description().split.train.clone().take(TRAJECTORIES) {
+    for trajectory in store.description().split.validation.clone().take(TRAJECTORIES) {
         for state in (0..store.layout().length).step_by(EVERY) {
             let window = store.read_window(trajectory, state, 1).map_err(ExperimentError::stage(STAGE))?;
             sum.iter_mut().zip(&window).for_each(|(sum, &x)| *sum += f64::from(x));
