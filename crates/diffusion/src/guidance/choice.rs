@@ -123,6 +123,7 @@ fn two() -> usize {
     2
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_default(solver: &Solver) -> bool {
     *solver == Solver::default()
 }

@@ -106,7 +106,7 @@ fn candidates() -> Vec<Candidate> {
     };
     let plain = |guidance: &Guidance, steps| candidate(guidance, steps, 0, DEFAULT_TAU);
     let mut all = Vec::new();
-    let [one, two, three] = [1, 2, 3].map(|iterations| Guidance::mmps(iterations));
+    let [one, two, three] = [1, 2, 3].map(Guidance::mmps);
     all.extend([32, 64, 128].map(|steps| plain(&one, steps)));
     all.extend([plain(&two, 32), plain(&three, 32)]);
     all.extend([0.1, 0.25, 0.5].map(|tau| candidate(&one, 32, 1, tau)));

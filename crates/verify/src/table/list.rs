@@ -217,7 +217,7 @@ fn by_samples() -> Vec<Row> {
         let largest_delta = (langevin == LangevinStep::State).then_some(0.5);
         Sampler { corrections: 1, langevin, largest_delta, ..plain() }
     };
-    let few = |iterations| Guidance::mmps(iterations);
+    let few = Guidance::mmps;
     let residual = |iterations| Guidance::Mmps { iterations, solver: Solver::MinimalResidual };
     let table = [
         (Prior::Whole, Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample }, plain(), [0.25509, 0.14687]),
