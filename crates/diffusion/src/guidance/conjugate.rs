@@ -45,14 +45,7 @@ pub(super) fn solve(
         let step = covariance(g, adjoint);
         let seen = project(g, direction, adjoint, step);
         let curvature = dot(g, direction, seen);
-        let mut goes_on = not_negative(g, curvature);
-        if at_most_one {
-            let full = dot(g, adjoint, adjoint);
-            let room = g.sub(full, curvature);
-            let below = not_negative(g, room);
-            goes_on = g.mul(goes_on, below);
-        }
-        let going = active.map_or(goes_on, |active| g.mul(active, goes_on));
+        let going = goes_on(g, active, curvature, at_most_one.then_some(adjoint));
         active = Some(going);
         let squared = dot(g, direction, direction);
         let instrumental = g.mul(squared, instrument);
@@ -83,6 +76,26 @@ pub(super) fn solve(
     solution.expect("a solve has iterations: the guidance is checked")
 }
 
+/// 1 for each row that has not stopped before and whose curvature pᵀ A G Aᵀ p is one of a covariance: not negative, and not
+/// above pᵀ A Aᵀ p where that is a bound; else 0.
+///
+/// Shapes: `before`, `curvature`, result [N, 1]; `bound` is Aᵀ p [N, M].
+pub(super) fn goes_on(
+    g: &mut Graph,
+    before: Option<NodeId>,
+    curvature: NodeId,
+    bound: Option<NodeId>,
+) -> NodeId {
+    let mut goes_on = not_negative(g, curvature);
+    if let Some(adjoint) = bound {
+        let full = dot(g, adjoint, adjoint);
+        let room = g.sub(full, curvature);
+        let below = not_negative(g, room);
+        goes_on = g.mul(goes_on, below);
+    }
+    before.map_or(goes_on, |before| g.mul(before, goes_on))
+}
+
 /// Σ a b of each row, [N, 1].
 pub(super) fn dot(g: &mut Graph, a: NodeId, b: NodeId) -> NodeId {
     let product = g.mul(a, b);
@@ -90,7 +103,7 @@ pub(super) fn dot(g: &mut Graph, a: NodeId, b: NodeId) -> NodeId {
 }
 
 /// 1 where x ≥ 0, else 0; 0 where it is no number.
-pub(super) fn not_negative(g: &mut Graph, x: NodeId) -> NodeId {
+fn not_negative(g: &mut Graph, x: NodeId) -> NodeId {
     let zero = g.scalar(0.0);
     let below = g.less(x, zero);
     let negated = g.neg(below);

@@ -2,7 +2,7 @@
 
 use sda_graph::{Graph, NodeId};
 
-use super::conjugate::{LEAST, dot, not_negative};
+use super::conjugate::{LEAST, dot, goes_on};
 use super::problem::{Problem, project};
 
 /// A direction of earlier iterations.
@@ -44,14 +44,7 @@ pub(super) fn solve(
         let mut step = covariance(g, adjoint);
         let seen = project(g, residual, adjoint, step);
         let curvature = dot(g, residual, seen);
-        let mut goes_on = not_negative(g, curvature);
-        if at_most_one {
-            let full = dot(g, adjoint, adjoint);
-            let room = g.sub(full, curvature);
-            let below = not_negative(g, room);
-            goes_on = g.mul(goes_on, below);
-        }
-        let going = active.map_or(goes_on, |active| g.mul(active, goes_on));
+        let going = goes_on(g, active, curvature, at_most_one.then_some(adjoint));
         active = Some(going);
         let scaled = g.mul(residual, instrument);
         let mut image = g.add(seen, scaled);
