@@ -291,6 +291,10 @@ mod tests {
             ),
             ("reference.bootstrap=512", [false, false, false, true, false]),
             ("assimilation.corrections=[0, 1, 2]", [false; 5]),
+            // How it is sampled is not what is observed, and each number of corrections has a key of its own.
+            ("observations.0.corrections=2", [false; 5]),
+            ("observations.0.steps=5", [false, false, false, false, true]),
+            ("observations.0.guidance=Tmpd", [false, false, false, false, true]),
             ("assimilation.trajectories=2", [false; 5]),
             ("precision=F32", [false; 5]),
             ("precision=Mixed", [false, true, false, false, true]),
