@@ -1,4 +1,4 @@
-//! Workspace-level tests: import rules, conformance to reference numbers, end to end, the command line.
+//! Workspace-level tests: import rules, conformance to reference numbers, allocations.
 
 #[cfg(test)]
 mod allocation;

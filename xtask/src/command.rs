@@ -61,8 +61,8 @@ const COMMANDS: [Command; 11] = [
   every other option goes to `sda tune`, which takes those of `sda experiment`, such as:
   --set tuning.trajectories=16  --set tuning.samples=16
 
-  cargo xtask tune lorenz
-  cargo xtask experiment lorenz --set assimilation.settings=Tuned",
+  cargo xtask tune lorenz --set assimilation.twisted=None
+  cargo xtask experiment lorenz --set assimilation.twisted=None --set assimilation.settings=Tuned",
         parse: tune,
     },
     Command {
@@ -106,7 +106,7 @@ window, grid and integrator; fails where a row is not as recorded.
         usage: "test [options]",
         help: "Runs every test of the workspace: `cargo test --workspace`, with your options added.
 
-  --slow           the tests that take minutes too: statistics of developed flows
+  --slow           the tests that take minutes too (statistics of developed flows), with what they print
 
   cargo xtask test
   cargo xtask test -p sda-graph
@@ -290,7 +290,7 @@ fn test(mut arguments: Vec<OsString>) -> anyhow::Result<Request> {
     arguments.retain(|a| a != "--slow");
     if arguments.len() < given {
         let harness = if arguments.iter().any(|a| a == "--") { &[][..] } else { &["--"][..] };
-        arguments.extend(harness.iter().chain(&["--include-ignored"]).map(OsString::from));
+        arguments.extend(harness.iter().chain(&["--include-ignored", "--nocapture"]).map(OsString::from));
     }
     // A package named by the caller takes the place of the whole workspace.
     let before_harness = arguments.iter().take_while(|a| *a != "--");

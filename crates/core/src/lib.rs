@@ -1,4 +1,4 @@
-//! Host arrays, counter-based random streams, small dense linear algebra.
+//! Counter-based random streams, the `Real` trait, small dense linear algebra.
 
 // `widest_vectors!` calls functions compiled for instruction sets found at run time: nothing else is unsafe.
 #![deny(unsafe_code)]

@@ -16,6 +16,12 @@ pub enum DataError {
         /// The system's own words.
         source: io::Error,
     },
+    /// Another process has the lock.
+    #[error("lock {}: another run is writing there; wait for its end or choose another folder", path.display())]
+    Busy {
+        /// The locked file.
+        path: PathBuf,
+    },
     /// Nothing at the path.
     #[error("find {what} {}: nothing is there; {remedy}", path.display())]
     NotFound {
@@ -112,7 +118,7 @@ impl DataError {
 }
 
 /// What the user can do about a system error.
-fn remedy(source: &io::Error) -> &'static str {
+pub fn remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space there or choose a folder on another disk"

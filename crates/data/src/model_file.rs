@@ -14,7 +14,9 @@ use crate::tensor_file::{self, Metadata, Tensor, TensorFile};
 /// The version of the header's meaning that is written, and the newest that is read.
 pub const FORMAT_VERSION: u64 = 1;
 
-const REMEDY: &str = "delete it and train again, or copy it anew from where it came";
+const REMEDY: &str = "check the path, or copy the file anew from where it came";
+/// Of a file that holds another network.
+const OTHER: &str = "delete it if a run made it, which then trains again, or name another file";
 
 /// What a model is, as JSON values, so that this crate knows no network and no file is a riddle.
 ///
@@ -101,16 +103,21 @@ impl ModelFile {
     ///
     /// Errors: no file, truncated, corrupted, another number type, NaN, a header of a newer version.
     pub fn load(path: &Path) -> Result<Self, DataError> {
-        Self::read(path, false)
+        Self::read(path, false, REMEDY)
+    }
+
+    /// As [`ModelFile::load`], with what to do about a file that can't be read: for one that its reader can make again.
+    pub fn load_or(path: &Path, remedy: &'static str) -> Result<Self, DataError> {
+        Self::read(path, false, remedy)
     }
 
     /// As [`ModelFile::load`], and integers and flags become f32 too, rounded beyond 2²⁴.
     pub fn load_with_integers(path: &Path) -> Result<Self, DataError> {
-        Self::read(path, true)
+        Self::read(path, true, REMEDY)
     }
 
-    fn read(path: &Path, integers: bool) -> Result<Self, DataError> {
-        let file = TensorFile::read(path, "model file", REMEDY)?;
+    fn read(path: &Path, integers: bool, remedy: &'static str) -> Result<Self, DataError> {
+        let file = TensorFile::read(path, "model file", remedy)?;
         let header = ModelHeader::from_metadata(path, file.metadata.clone())?;
         let tensors = file
             .names()
@@ -144,7 +151,7 @@ impl ModelFile {
         if complaints.is_empty() {
             return Ok(());
         }
-        let detail = format!("{}; {}; {REMEDY}", complaints.join("; "), self.header.described());
+        let detail = format!("{}; {}; {OTHER}", complaints.join("; "), self.header.described());
         Err(DataError::Shapes { path: self.path.clone(), detail })
     }
 

@@ -26,6 +26,11 @@ pub fn write_with(
 ) -> Result<(), DataError> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(DataError::io("create folder", folder))?;
+    // The rename would put a file in the place of a device.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        let special = io::Error::new(io::ErrorKind::InvalidInput, "what is there is no regular file");
+        return Err(DataError::io("write", path)(special));
+    }
     let unfinished = Unfinished(unfinished_name(path)?);
     (|| {
         let mut file = BufWriter::with_capacity(1 << 18, File::create(&unfinished.0)?);
@@ -137,6 +142,17 @@ mod tests {
         assert!(message.contains("a.bin") && message.contains("free some space"), "{message}");
         assert_eq!(fs::read(&path).unwrap(), b"good");
         assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_regular_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let message = write(&path, b"x").unwrap_err().to_string();
+        assert!(message.contains("socket") && message.contains("no regular file"), "{message}");
+        assert!(!fs::metadata(&path).unwrap().is_file());
     }
 
     /// A path under a file stands for a read-only folder: the super-user ignores permissions, not this.

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
     /// A file or folder.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("{action} {}: {cause}; {}", path.display(), sda_data::remedy(cause))]
     Io {
         /// What was tried.
         action: String,
         /// On what.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// No experiment of this name.
     #[error("find experiment «{name}» in {}: no file begins with it; {}", folder.display(), near_matches(near))]
@@ -135,8 +135,8 @@ fn near_matches(near: &[String]) -> String {
 }
 
 impl ExperimentError {
-    pub(crate) fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
-        Self::Io { action: action.into(), path: path.into(), source }
+    pub(crate) fn io(action: &str, path: &Path, cause: std::io::Error) -> Self {
+        Self::Io { action: action.into(), path: path.into(), cause }
     }
 
     /// Wraps another crate's error into a stage's.

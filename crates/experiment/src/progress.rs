@@ -54,6 +54,17 @@ impl Progress {
         }
     }
 
+    /// `n` more units that an earlier run had done already.
+    pub fn skip(&self, n: u64) {
+        if n > 0 {
+            match &self.display {
+                Display::Bar(bar) => self.resume_at(bar.position() + n),
+                Display::Lines(lines) => lines.skip(n),
+                Display::Silent => {}
+            }
+        }
+    }
+
     /// `n` more units are done.
     pub fn advance(&self, n: u64) {
         match &self.display {
@@ -163,6 +174,11 @@ impl Lines {
         self.done.store(done, Ordering::Relaxed);
     }
 
+    fn skip(&self, n: u64) {
+        self.resumed.fetch_add(n, Ordering::Relaxed);
+        self.done.fetch_add(n, Ordering::Relaxed);
+    }
+
     fn message(&self, text: Cow<'static, str>) {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).message = text;
     }
@@ -209,7 +225,7 @@ impl Lines {
 }
 
 /// A closed stderr must not end a run that goes on without it.
-fn say(sink: &mut dyn Write, line: &str) {
+pub(crate) fn say(sink: &mut dyn Write, line: &str) {
     let _ = writeln!(sink, "{line}");
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::{self, Experiment, Loaded, Recipe, Setting};
 use crate::error::ExperimentError;
-use crate::progress::Progress;
+use crate::progress::{self, Progress};
 use crate::report::Report;
 use crate::stages;
 use crate::stages::assimilate::PosteriorSamples;
@@ -14,7 +14,7 @@ use crate::stages::rollout::Rolled;
 use crate::stages::train::Model;
 use crate::stages::tune::Settled;
 use crate::versions::versions;
-use sda_data::{TrajectoryStore, whole_file};
+use sda_data::{Lock, TrajectoryStore, whole_file};
 use sda_device::{Device, DeviceChoice};
 use sda_graph::ExecutorError;
 use sda_kernels::gpu::Precision;
@@ -107,12 +107,15 @@ pub struct Run {
     pub(crate) checkpoint: Duration,
     quiet: bool,
     interrupted: Arc<AtomicBool>,
+    /// On the folder; a variant's is the whole run's.
+    _lock: Option<Lock>,
 }
 
 impl Run {
     /// Reads and checks everything, and makes the run directory.
     ///
-    /// Errors: the experiment, its recipe, a device that is not there, a folder that can't be written.
+    /// Errors: the experiment, its recipe, a device that is not there, a folder that can't be written or that another run
+    /// is writing.
     pub fn prepare(name: &str, options: &Options) -> Result<Self, ExperimentError> {
         let path = config::find(&options.root.join("experiments"), name)?;
         let loaded = config::load(&path, options.tier.as_deref(), &options.settings)?;
@@ -130,6 +133,8 @@ impl Run {
             .unwrap_or_else(|| options.root.join("runs").join(format!("{}{tier}", loaded.name)));
         let precision: Precision = loaded.experiment.precision.into();
         let opened = Device::choose(&options.device, options.threads, precision).map_err(start_device)?;
+        let lock =
+            Lock::take(&folder.join(".lock")).map_err(ExperimentError::stage("open the run directory"))?;
         let run = Self {
             loaded,
             variant: None,
@@ -144,6 +149,7 @@ impl Run {
             checkpoint: options.checkpoint,
             quiet: options.quiet,
             interrupted: Arc::clone(&options.interrupted),
+            _lock: Some(lock),
         };
         run.describe()?;
         run.say_device(opened.remark.as_deref(), run.device.precision() == precision);
@@ -178,10 +184,10 @@ impl Run {
                 let of_prior = prior.as_ref().map(PriorLaw::metrics).unwrap_or_default();
                 stages::evaluate::evaluate(run, &store, (&observed, &references), &samples, of_prior)
             })?;
-            let rollouts = stages::rollout::rollouts(run, &model, &observed)?;
+            let rollouts = pool.install(|| stages::rollout::rollouts(run, &model, &observed))?;
             parts.push(Part { run, model, settled, samples, scores, rollouts, prior });
         }
-        let report = stages::report::report(self, &observed, &references, &parts)?;
+        let report = pool.install(|| stages::report::report(self, &observed, &references, &parts))?;
         Ok(Outcome { report, folder: self.folder.clone() })
     }
 
@@ -262,6 +268,7 @@ impl Run {
             checkpoint: self.checkpoint,
             quiet: self.quiet,
             interrupted: Arc::clone(&self.interrupted),
+            _lock: None,
         })
     }
 
@@ -338,14 +345,14 @@ impl Run {
     /// Says something on stderr.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            tell(text);
         }
     }
 
     /// Says on stderr that a result is reused.
     pub(crate) fn reused(&self, stage: &str, path: &Path) {
         if !self.quiet {
-            eprintln!("{stage}: unchanged, from {}", path.display());
+            tell(&format!("{stage}: unchanged, from {}", path.display()));
         }
     }
 
@@ -374,11 +381,11 @@ impl Run {
             return;
         }
         if let Some(remark) = remark {
-            eprintln!("device: {remark}");
+            tell(&format!("device: {remark}"));
         }
-        eprintln!("device: {}", self.described);
+        tell(&format!("device: {}", self.described));
         if !is_precise_as_asked {
-            eprintln!("device: precision: Mixed needs a GPU with f16; this one computes in f32");
+            tell("device: precision: Mixed needs a GPU with f16; this one computes in f32");
         }
     }
 
@@ -386,6 +393,10 @@ impl Run {
     pub(crate) fn executor(&self) -> Result<Device, ExperimentError> {
         self.device.fresh().map_err(start_device)
     }
+}
+
+fn tell(text: &str) {
+    progress::say(&mut std::io::stderr(), text);
 }
 
 fn start_device(error: ExecutorError) -> ExperimentError {

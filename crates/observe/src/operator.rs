@@ -236,6 +236,19 @@ impl Operator {
         }
     }
 
+    /// How much larger a small change of the state may come out, as far as that can be read off: the product of the scales
+    /// on the way, the largest of those of a stack's parts, the sum of a sum's. All other operators count as 1.
+    pub fn gain(&self) -> f64 {
+        let of = |(part, scale): &(Self, f64)| scale.abs() * part.gain();
+        match self {
+            Self::Affine { scale, .. } => scale.abs(),
+            Self::Compose(operators) => operators.iter().map(Self::gain).product(),
+            Self::Stack(parts) => parts.iter().map(of).fold(0.0, f64::max),
+            Self::Sum(parts) => parts.iter().map(of).sum(),
+            _ => 1.0,
+        }
+    }
+
     /// The map that the operator applies to every state that it sees, the same for all of them and on each alone; with
     /// [`Operator::states`] it is the operator. `None` where states meet.
     pub fn on_each_state(&self) -> Option<Self> {

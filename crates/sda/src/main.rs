@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use sda::device::DeviceChoice;
 use sda::experiment::config::Setting;
 use sda::experiment::{ExperimentError, Options, Run};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -94,21 +95,28 @@ fn main() -> ExitCode {
         Command::Tune(arguments) => tune::tune(*arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Halve { from, to } => halve(&from, &to),
-        Command::Devices => {
-            print!("{}", devices::list());
-            Ok(true)
-        }
+        Command::Devices => say(devices::list().trim_end()).map(|()| true),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(MISSED),
         Err(error) => {
-            eprintln!("error: failed to {error:#}");
+            // Where nobody reads it the exit status says enough.
+            let _ = writeln!(std::io::stderr(), "error: failed to {error:#}");
             match error.downcast_ref() {
                 Some(ExperimentError::Interrupted { .. }) => ExitCode::from(INTERRUPTED),
                 _ => ExitCode::FAILURE,
             }
         }
+    }
+}
+
+/// Says something on stdout; a reader that has gone is no error.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.context("write to stdout"),
     }
 }
 
@@ -120,15 +128,15 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// Halves a file of weights.
 fn halve(from: &Path, to: &Path) -> anyhow::Result<bool> {
     let [before, after] = sda::experiment::halve(from, to)?;
-    println!("{}: {after} bytes, {before} before", to.display());
+    say(&format!("{}: {after} bytes, {before} before", to.display()))?;
     Ok(true)
 }
 
 /// Runs an experiment; whether all of its expectations were met.
 fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
     let outcome = prepare(arguments, &[])?.execute()?;
-    println!("{}", outcome.report.terminal());
-    println!("Report: {}", outcome.folder.join("report.html").display());
+    say(&outcome.report.terminal())?;
+    say(&format!("Report: {}", outcome.folder.join("report.html").display()))?;
     Ok(outcome.report.passed())
 }
 

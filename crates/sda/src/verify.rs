@@ -1,11 +1,14 @@
 //! `sda verify`: the sampler's own error on an exact chain.
 
+use crate::say;
 use anyhow::Context;
 use clap::Args;
+use sda::data::whole_file;
 use sda::device::Cpu;
 use sda::experiment::report::columns;
 use sda::verify::{Errors, Expected, Outcome, Row, VerifyError, quick, rows, run};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,21 +52,24 @@ pub(crate) fn verify(arguments: &Arguments) -> anyhow::Result<bool> {
     let on_row = |_, _: &Outcome| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         let left = started.elapsed().as_secs_f64() / done as f64 * (table.len() - done) as f64;
-        eprint!("\rverify: {done} of {} rows, {left:.0} s left ", table.len());
+        // A closed stderr is no reason to stop.
+        let _ = write!(std::io::stderr(), "\rverify: {done} of {} rows, {left:.0} s left ", table.len());
     };
     let outcomes = run(&table, threads, executor, on_row);
-    eprintln!();
+    let _ = writeln!(std::io::stderr());
     let outcomes = outcomes?;
     let cells: Vec<Vec<String>> =
         table.iter().zip(&outcomes).map(|(row, outcome)| line(row, outcome)).collect();
-    println!("{}", columns(&HEADS, &cells, &RIGHT));
+    say(&columns(&HEADS, &cells, &RIGHT))?;
     let held = outcomes.iter().filter(|outcome| outcome.holds).count();
     let mark = if held == outcomes.len() { "✓" } else { "✗" };
     let seconds = started.elapsed().as_secs_f64();
-    println!("{mark} {held} of {} rows are as expected ({seconds:.1} s, {threads} threads)", outcomes.len());
+    let all = outcomes.len();
+    say(&format!("{mark} {held} of {all} rows are as expected ({seconds:.1} s, {threads} threads)"))?;
     if let Some(path) = &arguments.save {
         let text = markdown(&cells, held, arguments.quick);
-        std::fs::write(path, text).with_context(|| format!("write the table to {}", path.display()))?;
+        whole_file::write(path, text.as_bytes())
+            .with_context(|| format!("write the table to {}", path.display()))?;
     }
     Ok(held == outcomes.len())
 }

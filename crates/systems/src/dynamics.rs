@@ -104,7 +104,7 @@ impl Dynamics {
     /// member, whatever happens to others.
     ///
     /// Shapes: result `members`, each [L, state…].
-    /// Errors: a chain diverged, or four members of a flow blew up.
+    /// Errors: a chain diverged; a flow's member and the three tried in its place blew up, of which the first is named.
     pub fn trajectories(
         &self,
         members: Range<u32>,
@@ -132,8 +132,10 @@ impl Dynamics {
                     let spare: Vec<u32> =
                         again.iter().map(|&i| first[i].wrapping_add(attempt.wrapping_mul(all))).collect();
                     for (i, result) in again.into_iter().zip(of(&spare)) {
-                        out[i] = result;
-                        attempts[i] = attempt;
+                        if result.is_ok() {
+                            out[i] = result;
+                            attempts[i] = attempt;
+                        }
                     }
                 }
                 out.into_iter().zip(attempts).map(|(values, n)| Ok((values?.into_dyn(), n))).collect()
@@ -163,13 +165,13 @@ mod tests {
 
     /// Members whose time step asks for too many steps: all of them, whatever is tried.
     #[test]
-    fn what_blows_up_again_and_again_is_an_error_with_the_last_member() {
+    fn what_blows_up_again_and_again_is_an_error_with_the_trajectorys_own_member() {
         let forcing = Forcing { wavenumber: 1, amplitude: 1e9 };
         let start = FlowStart::Filtered { peak_wavenumber: 2.0, max_speed: 3.0 };
         let flow = Flow::new("violent", (16, 16), (0.0, 0.0), forcing, 1.0, start).unwrap();
         let dynamics = Dynamics::Flow(flow, FlowPrecision::F64);
         let error = dynamics.trajectories(2..3, 10, (0, 6), Stream::new(1, 1)).unwrap_err();
-        assert!(matches!(error, SystemError::BlowUp { member: 32, .. }), "{error}");
+        assert!(matches!(error, SystemError::BlowUp { member: 2, .. }), "{error}");
     }
 
     /// At a largest speed of 23 800 |u| + |v| asks for more than 16 384 steps or not: a matter of the member.

@@ -34,8 +34,8 @@ pub enum SystemError {
     },
     /// A flow left the real numbers.
     #[error(
-        "simulate the system {system}: member {member} blew up at its transition {transition}, which takes more than \
-         {substeps} steps; a smaller `dt`, a finer `grid` or more `viscosity` helps"
+        "simulate the system {system}: member {member} blew up at its transition {transition}, which would take \
+         {substeps} steps or more; a smaller `dt` or more `viscosity` helps"
     )]
     BlowUp {
         /// The system's name.

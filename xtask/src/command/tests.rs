@@ -65,8 +65,11 @@ fn tests_are_those_of_the_workspace_unless_a_package_is_named() {
     assert_eq!(last("test conformance -- --nocapture -p"), "test --workspace conformance -- --nocapture -p");
     assert_eq!(last("test -p sda-graph"), "test -p sda-graph");
     assert_eq!(last("test --package=sda-graph"), "test --package=sda-graph");
-    assert_eq!(last("test --slow"), "test --workspace -- --include-ignored");
-    assert_eq!(last("test --slow -p sda-systems -- flow"), "test -p sda-systems -- flow --include-ignored");
+    assert_eq!(last("test --slow"), "test --workspace -- --include-ignored --nocapture");
+    assert_eq!(
+        last("test --slow -p sda-systems -- flow"),
+        "test -p sda-systems -- flow --include-ignored --nocapture"
+    );
 }
 
 #[test]

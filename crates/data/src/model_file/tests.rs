@@ -85,7 +85,10 @@ fn every_truncation_is_told() {
     for length in 0..bytes.len() {
         fs::write(&path, &bytes[..length]).unwrap();
         let message = load_error(&path);
-        assert!(message.contains("truncated") && message.contains("train again"), "at {length}: {message}");
+        assert!(
+            message.contains("truncated") && message.contains("copy the file anew"),
+            "at {length}: {message}"
+        );
     }
 }
 
@@ -98,7 +101,7 @@ fn a_corrupted_header_is_told() {
         bytes[place] = value;
         fs::write(&path, bytes).unwrap();
         let message = load_error(&path);
-        assert!(message.contains("corrupted") && message.contains("train again"), "{message}");
+        assert!(message.contains("corrupted") && message.contains("copy the file anew"), "{message}");
     }
     fs::write(&path, b"<!DOCTYPE html><html><body>404: no such model here, sorry</body></html>").unwrap();
     assert!(load_error(&path).contains("corrupted"));
@@ -110,7 +113,7 @@ fn a_corrupted_header_is_told() {
 fn not_there_is_not_truncated() {
     let folder = tempfile::tempdir().unwrap();
     let message = load_error(&folder.path().join("none.safetensors"));
-    assert!(message.contains("nothing is there") && message.contains("train again"), "{message}");
+    assert!(message.contains("nothing is there") && message.contains("copy the file anew"), "{message}");
     assert!(load_error(folder.path()).contains("a folder stands where a file is needed"));
 }
 

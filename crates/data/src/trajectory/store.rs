@@ -25,7 +25,8 @@ pub struct TrajectoryStore {
 impl TrajectoryStore {
     /// Begins a new store; one that is whole at `path` stays there until [`TrajectoryWriter::finish`].
     ///
-    /// Errors: a layout or split that cannot be; the folder cannot be written.
+    /// Errors: a layout or split that cannot be; the folder cannot be written; another process writes the store
+    /// ([`DataError::Busy`]).
     pub fn create(
         path: &Path,
         layout: Layout,
@@ -45,7 +46,8 @@ impl TrajectoryStore {
         TrajectoryWriter::resume(path, layout, description)
     }
 
-    /// Removes what a process killed just after it finished the store at `path` left beside it.
+    /// Removes what a process killed just after it finished the store at `path` left beside it; what another process is
+    /// writing there stays.
     pub fn remove_leftovers(path: &Path) -> Result<(), DataError> {
         super::writer::remove_leftovers(path)
     }

@@ -235,6 +235,30 @@ fn a_whole_store_stays_until_the_new_one_is_whole() {
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
 }
 
+/// What one writes, another neither goes on with nor begins anew nor removes.
+#[test]
+fn a_store_has_one_writer_at_a_time() {
+    let (_folder, path) = folder();
+    write_store(&path, &lorenz(2, 3));
+    let layout = lorenz(5, 3).with_block(3);
+    let mut writer = TrajectoryStore::create(&path, layout.clone(), description(5)).unwrap();
+    write_blocks(&mut writer, &states(&layout), 1);
+    for second in [TrajectoryStore::create, TrajectoryStore::resume] {
+        let error = second(&path, layout.clone(), description(5)).err().unwrap();
+        assert!(matches!(error, crate::DataError::Busy { .. }), "{error}");
+        assert!(error.to_string().contains(".lorenz63.zarr.lock"), "{error}");
+    }
+    TrajectoryStore::remove_leftovers(&path).unwrap();
+    drop(writer);
+    let mut writer = TrajectoryStore::resume(&path, layout.clone(), description(5)).unwrap();
+    assert_eq!(writer.blocks_written(), 1);
+    write_blocks(&mut writer, &states(&layout), 2);
+    writer.finish().unwrap();
+    drop(TrajectoryStore::resume(&path, layout, description(5)).unwrap());
+    TrajectoryStore::remove_leftovers(&path).unwrap();
+    assert!(!path.with_file_name(".lorenz63.zarr.unfinished").exists());
+}
+
 /// 800 windows of 9 × 3 from 1024 trajectories of 1024 states, as in an epoch; generous, since CI shares its cores.
 #[test]
 fn a_warm_window_costs_microseconds() {

@@ -2,6 +2,7 @@
 //!
 //!   .{name}.unfinished/       the store, growing
 //!   .{name}.progress.json     layout, description, number of blocks that are whole
+//!   .{name}.lock              locked by who writes the two
 //!   {name}/                   the store, after the last block, by one rename
 
 use std::fs;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::zarr::ZarrArray;
 use super::{Description, Layout, REGENERATE, TrajectoryStore};
-use crate::{DataError, whole_file};
+use crate::{DataError, Lock, whole_file};
 
 /// What a killed process left beside the store.
 #[derive(Serialize, Deserialize)]
@@ -29,11 +30,18 @@ pub struct TrajectoryWriter {
     progress_file: PathBuf,
     progress: Progress,
     zarr: ZarrArray,
+    /// Until the store has its name, nobody else begins it.
+    _lock: Lock,
 }
 
 impl TrajectoryWriter {
     /// Starts at block 0; what an earlier process left unfinished is removed, a whole store stays until `finish`.
     pub(super) fn create(path: &Path, layout: Layout, description: Description) -> Result<Self, DataError> {
+        let lock = lock(path)?;
+        Self::begin(path, layout, description, lock)
+    }
+
+    fn begin(path: &Path, layout: Layout, description: Description, lock: Lock) -> Result<Self, DataError> {
         if let Some((field, detail)) = layout.problem().or_else(|| description.problem(layout.trajectories)) {
             return Err(DataError::field(path, field, detail));
         }
@@ -43,16 +51,18 @@ impl TrajectoryWriter {
         fs::create_dir_all(&unfinished).map_err(DataError::io("create folder", &unfinished))?;
         let zarr = ZarrArray::create(&unfinished, &layout, &description)?;
         let progress = Progress { blocks: 0, layout, description };
-        let writer = Self { path: path.to_path_buf(), unfinished, progress_file, progress, zarr };
+        let writer =
+            Self { path: path.to_path_buf(), unfinished, progress_file, progress, zarr, _lock: lock };
         writer.note_progress()?;
         Ok(writer)
     }
 
     /// Goes on after the last whole block, or starts where there is nothing to resume.
     pub(super) fn resume(path: &Path, layout: Layout, description: Description) -> Result<Self, DataError> {
+        let lock = lock(path)?;
         let (unfinished, progress_file) = names(path)?;
         if !progress_file.exists() || !unfinished.exists() {
-            return Self::create(path, layout, description);
+            return Self::begin(path, layout, description, lock);
         }
         let text = fs::read(&progress_file).map_err(DataError::io("read", &progress_file))?;
         let progress: Progress = serde_json::from_slice(&text).map_err(|e| DataError::Corrupted {
@@ -69,7 +79,7 @@ impl TrajectoryWriter {
             }
         }
         let zarr = ZarrArray::reopen(&unfinished, &layout, &description)?;
-        Ok(Self { path: path.to_path_buf(), unfinished, progress_file, progress, zarr })
+        Ok(Self { path: path.to_path_buf(), unfinished, progress_file, progress, zarr, _lock: lock })
     }
 
     /// Number of blocks that are whole; the next one starts at trajectory `blocks_written() * layout().block`.
@@ -181,12 +191,26 @@ fn names(path: &Path) -> Result<(PathBuf, PathBuf), DataError> {
     Ok((whole_file::sibling(path, ".unfinished")?, whole_file::sibling(path, ".progress.json")?))
 }
 
-/// Removes the progress file, the old store and the unfinished store beside a whole one.
+fn lock(path: &Path) -> Result<Lock, DataError> {
+    Lock::take(&whole_file::sibling(path, ".lock")?)
+}
+
+/// Removes the progress file, the old store and the unfinished store beside a whole one, unless they are being written.
 pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
     let (unfinished, progress_file) = names(path)?;
-    remove_file(&progress_file)?;
-    remove_folder(&unfinished)?;
-    remove_folder(&whole_file::sibling(path, ".replaced")?)?;
+    let replaced = whole_file::sibling(path, ".replaced")?;
+    // A folder of data that can be read alone has no room for a lock, and nothing to remove.
+    if [&unfinished, &progress_file, &replaced].iter().any(|path| path.exists()) {
+        match lock(path) {
+            Err(DataError::Busy { .. }) => return Ok(()),
+            held => {
+                let _held = held?;
+                remove_file(&progress_file)?;
+                remove_folder(&unfinished)?;
+                remove_folder(&replaced)?;
+            }
+        }
+    }
     whole_file::remove_unfinished(whole_file::folder_of(path)).map(|_| ())
 }
 

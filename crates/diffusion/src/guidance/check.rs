@@ -69,6 +69,10 @@ impl<P: NoisePredictor> Posterior<P> {
                     gamma.len()
                 ))
             }
+            Guidance::Tmpd if is_noiseless => refuse(
+                "TMPD divides by the observation's noise, which is 0, where it sees nothing; give it a noise, or choose MMPS"
+                    .into(),
+            ),
             Guidance::Jfps { .. } => self.check_covariance(shape),
             _ => Ok(()),
         }

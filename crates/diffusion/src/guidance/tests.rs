@@ -122,6 +122,13 @@ fn what_does_not_fit_is_refused() {
         let dps = Guidance::Dps { zeta: bad, norm: DpsNorm::Sample };
         assert!(matches!(dps.check(), Err(DiffusionError::Setting { field: "zeta", .. })));
     }
+    let exact = |guidance| {
+        let posterior = posterior(guidance, Y);
+        Posterior { observation: Observation { noise_std: 0.0, ..posterior.observation }, ..posterior }
+    };
+    let tmpd = exact(Guidance::Tmpd).check(&[3, 4, 2]).unwrap_err().to_string();
+    assert!(tmpd.contains("TMPD") && tmpd.contains("choose MMPS"), "{tmpd}");
+    assert!(exact(Guidance::mmps(1)).check(&[3, 4, 2]).is_ok());
 }
 
 /// Of a trajectory of one window, guided there or whole, and of fields that a network reads as channels.

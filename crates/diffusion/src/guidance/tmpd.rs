@@ -2,7 +2,7 @@
 
 use sda_graph::{Graph, NodeId};
 
-use super::problem::{Problem, project};
+use super::problem::{Problem, anchored, project};
 
 /// The posterior's noise estimate.
 ///
@@ -15,7 +15,9 @@ use super::problem::{Problem, project};
 pub(super) fn emit(g: &mut Graph, problem: &Problem<'_>) -> NodeId {
     let one = g.scalar(1.0);
     let shape = g.shape(problem.residual).to_vec();
+    // Of a single number the broadcast is a reshape, by which nothing can be differentiated.
     let ones = g.broadcast(one, &shape);
+    let ones = anchored(g, ones);
     let adjoint = problem.adjoint(g, ones);
     let step = problem.covariance_times(g, adjoint);
     let sums = project(g, ones, adjoint, step);

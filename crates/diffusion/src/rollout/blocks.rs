@@ -45,7 +45,7 @@ impl Blocks {
                         "a fixed-lag window begins with no final state, and would forget the past; `known` must be at least 1",
                     );
                 }
-                (known + lag, known, advance)
+                (known.saturating_add(lag), known, advance)
             }
             Rollout::Cycle { window, advance, start } => {
                 if advance == 0 || advance >= window {

@@ -150,6 +150,7 @@ impl Sampler {
         let what = "the sampler";
         self.schedule.check()?;
         check(what, "steps", "at least 1", self.steps, |n| n > 0)?;
+        check(what, "steps", "at most 2²⁰", self.steps, |n| n <= 1 << 20)?;
         check(what, "tau", "positive and finite", self.tau, |x| x > 0.0 && x.is_finite())?;
         check(what, "corrector_floor", "not negative", self.corrector_floor, |x| x >= 0.0)?;
         check(what, "noise_floor", "not negative", self.noise_floor, |x| x >= 0.0)?;

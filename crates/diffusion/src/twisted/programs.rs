@@ -142,7 +142,7 @@ impl Twisted {
     }
 }
 
-/// The last weighting: at t = 0 by the likelihood of the samples themselves, x̂ = x/μ.
+/// The last weighting, at the time at which weighting ends: of x̂ = (x − σ ε)/μ by the network there.
 pub(super) fn end_program<P: NoisePredictor>(
     posterior: &Posterior<P>,
     shape: &[usize],

@@ -28,21 +28,26 @@ pub(crate) fn options() -> ron::Options {
     ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
 }
 
-/// Finds an experiment by exact name, else by unique prefix, or takes a path that ends in `.ron`.
-///
-/// Errors: none or several match; the near ones are named.
-pub fn find(folder: &Path, name: &str) -> Result<PathBuf, ExperimentError> {
-    let direct = Path::new(name);
-    if direct.extension().is_some_and(|e| e == "ron") && direct.is_file() {
-        return Ok(direct.to_path_buf());
-    }
-    let entries =
-        std::fs::read_dir(folder).map_err(|e| ExperimentError::io("read the experiments in", folder, e))?;
+/// Names of the files in a folder that end in `.ron`, without that, in order.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, ExperimentError> {
+    let entries = std::fs::read_dir(folder).map_err(|e| ExperimentError::io("list", folder, e))?;
     let mut names: Vec<String> = entries
         .flatten()
         .filter_map(|e| e.file_name().to_str().and_then(|n| n.strip_suffix(".ron")).map(str::to_owned))
         .collect();
     names.sort();
+    Ok(names)
+}
+
+/// Finds an experiment by exact name, else by unique prefix, or takes a path that ends in `.ron`.
+///
+/// Errors: none or several match; the near ones are named.
+pub fn find(folder: &Path, name: &str) -> Result<PathBuf, ExperimentError> {
+    let direct = Path::new(name);
+    if direct.extension().is_some_and(|e| e == "ron") {
+        return Ok(direct.to_path_buf());
+    }
+    let names = names(folder)?;
     let path = |n: &str| folder.join(format!("{n}.ron"));
     if names.iter().any(|n| n == name) {
         return Ok(path(name));

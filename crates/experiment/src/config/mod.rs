@@ -232,6 +232,14 @@ pub struct ObservationConfig {
     pub place: Option<Place>,
 }
 
+impl ObservationConfig {
+    /// The noise in the state's unit: over the operator's gain, where it has one.
+    pub fn noise_of_state(&self) -> f64 {
+        let gain = self.operator.gain();
+        if gain > 0.0 { self.noise_std / gain } else { self.noise_std }
+    }
+}
+
 impl Experiment {
     /// The experiment as it is for one of its observations.
     pub fn of(&self, o: &ObservationConfig) -> Self {
@@ -332,7 +340,7 @@ pub struct SamplerConfig {
     /// No corrections where σ(s) is below this; 0 corrects always.
     #[serde(default)]
     pub corrector_floor: f64,
-    /// Whether there are no corrections where σ(s) is below the observation's noise either.
+    /// Whether there are no corrections where σ(s) is below the observation's noise, over the operator's gain, either.
     #[serde(default)]
     pub gated: bool,
     /// How the predictor goes from one time to the next.
@@ -350,7 +358,7 @@ pub struct SamplerConfig {
 }
 
 impl SamplerConfig {
-    /// The sampler with a number of corrections, for an observation with this noise.
+    /// The sampler with a number of corrections, for an observation with this noise in the state's unit.
     pub fn with(&self, schedule: Schedule, corrections: u32, noise_std: f64) -> Sampler {
         let settings = self.clone();
         let floor = settings.corrector_floor;

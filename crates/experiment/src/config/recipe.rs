@@ -1,6 +1,6 @@
 //! Dataset recipes: `datasets/NAME.ron`.
 
-use super::load::parse;
+use super::load::{names, parse};
 use crate::error::ExperimentError;
 use sda_systems::SystemConfig;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,14 @@ impl Recipe {
 /// Errors: the file, a field, a value out of range.
 pub fn load_recipe(folder: &Path, name: &str) -> Result<Recipe, ExperimentError> {
     let path = folder.join(format!("{name}.ron"));
+    if !path.exists() {
+        let there = names(folder)?;
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        return Err(ExperimentError::Stage {
+            stage: "read the recipe",
+            reason: format!("{}: `dataset` is «{name}», and the recipes there are: {there}", path.display()),
+        });
+    }
     let text =
         std::fs::read_to_string(&path).map_err(|e| ExperimentError::io("read the recipe", &path, e))?;
     parse(&text, &path)

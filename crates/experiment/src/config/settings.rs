@@ -79,11 +79,22 @@ fn splice(text: &str, at: Range<usize>, with: &str) -> String {
     format!("{}{with}{}", &text[..at.start], &text[at.end..])
 }
 
+/// The last byte of the raw string r"…" or r#"…"# that begins here, if one does.
+fn raw_string(text: &str, at: usize, end: usize) -> Option<usize> {
+    let rest = text.get(at + 1..end)?;
+    let hashes = rest.len() - rest.trim_start_matches('#').len();
+    let inside = rest[hashes..].strip_prefix('"')?;
+    let closing = format!("\"{}", &rest[..hashes]);
+    let length = inside.find(&closing)?;
+    Some(at + hashes + 1 + length + closing.len())
+}
+
 /// The next byte that is neither in a string nor in a comment, from `at` on: (position, byte).
 fn significant(text: &str, mut at: usize, end: usize) -> Option<(usize, u8)> {
     let bytes = text.as_bytes();
     while at < end {
         match bytes[at] {
+            b'r' if let Some(last) = raw_string(text, at, end) => return Some((last, b'"')),
             b'"' => {
                 let start = at;
                 at += 1;

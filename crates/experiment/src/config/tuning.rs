@@ -70,7 +70,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The sampler, for an observation with this noise.
+    /// The sampler, for an observation with this noise in the state's unit.
     pub fn sampler(&self, schedule: Schedule, noise_std: f64) -> Sampler {
         self.sampler.with(schedule, self.corrections, noise_std)
     }

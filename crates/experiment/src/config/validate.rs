@@ -1,12 +1,14 @@
 //! Checks across fields, all reported at once.
 
 use super::prior::check_posterior;
-use super::{Experiment, ObservationConfig, Recipe, ScoreConfig, Settings};
+use super::{Experiment, ObservationConfig, Recipe, RolloutConfig, SamplerConfig, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
 use crate::stages::prior::NAME as PRIOR;
 use ndarray::ArrayD;
-use sda_diffusion::{GlobalScore, Levels, NoisePredictor, Posterior, Twisted};
+use sda_diffusion::{
+    Conditioning, GlobalScore, Guidance, Levels, NoisePredictor, Posterior, Rollout, Twisted,
+};
 use sda_nn::Network;
 use sda_observe::Observation;
 use std::collections::BTreeSet;
@@ -62,6 +64,14 @@ impl Experiment {
             p.that(plain && !variant.name.is_empty(), &at, "must be letters, digits, '_' or '-'");
             p.that(!taken, &at, format!("«{}» is a folder of every run", variant.name));
             p.that(names.insert(&variant.name), &at, format!("«{}» is there twice", variant.name));
+        }
+        let tier = self.tier.as_deref().unwrap_or_default();
+        let in_tier = |tiers: &[String]| tiers.is_empty() || tiers.iter().any(|t| t == tier);
+        for (i, x) in self.expect.iter().enumerate().filter(|(_, x)| in_tier(&x.tiers)) {
+            let of = x.metric.split('.').next().unwrap_or_default();
+            let known = self.variants.is_empty() || self.variants.iter().any(|variant| variant.name == of);
+            let reason = format!("«{of}» is no variant; with variants it is VARIANT.{}", x.metric);
+            p.that(known, &format!("expect.{i}.metric"), reason);
         }
     }
 
@@ -135,6 +145,11 @@ impl Experiment {
             p.that(plain && !o.name.is_empty(), &at("name"), "must be letters, digits, '_' or '-'");
             p.that(names.insert(&o.name), &at("name"), format!("«{}» is there twice", o.name));
             p.positive(&at("noise_std"), o.noise_std);
+            let single = o.noise_std as f32;
+            let is_held =
+                (single > 0.0 && single.is_finite()) || !(o.noise_std > 0.0 && o.noise_std.is_finite());
+            let reason = format!("is beyond what single precision holds: {}", o.noise_std);
+            p.that(is_held, &at("noise_std"), reason);
             if let Some(target) = o.target {
                 let reason = format!("must be finite, and is {target}");
                 p.that(target.is_finite(), &at("target"), reason);
@@ -156,7 +171,8 @@ impl Experiment {
                 p.result(&at("corrections"), sampler.check());
             }
             if let Some(steps) = o.steps {
-                p.that(steps > 0, &at("steps"), "must be at least 1, and is 0");
+                let sampler = SamplerConfig { steps, ..self.assimilation.sampler.clone() };
+                p.result(&at("steps"), sampler.with(self.schedule, 0, 0.0).check());
             }
         }
     }
@@ -215,6 +231,14 @@ impl Experiment {
                 "reference.particles",
                 format!("must be at least assimilation.samples = {}, and is {n}", a.samples),
             );
+            if let Some(n) = reference.bootstrap {
+                p.count("reference.bootstrap", n);
+                p.that(
+                    n >= a.samples,
+                    "reference.bootstrap",
+                    format!("must be at least assimilation.samples = {}, and is {n}", a.samples),
+                );
+            }
         }
     }
 
@@ -266,6 +290,16 @@ impl Experiment {
             if let Some(guidance) = &r.guidance {
                 p.result(&at("guidance"), guidance.check());
             }
+            let is_told = r.conditioning == Conditioning::Levels;
+            let is_guided = !(is_told && matches!(r.rollout, Rollout::Forecast { .. }));
+            let guidance = r.guidance.as_ref().unwrap_or(&a.guidance);
+            let reason = "JFPS has no covariance for a rollout's windows; choose MMPS, TMPD or SDA";
+            p.that(!(is_guided && matches!(guidance, Guidance::Jfps { .. })), &at("guidance"), reason);
+            let reason = "Levels needs a network that reads each state's level, and training.levels is Shared; choose \
+                          Guided, or a network that was trained with PerState";
+            let is_read = self.training.levels != Levels::Shared || r.rollout == Rollout::Smoothing;
+            p.that(!is_told || is_read, &at("conditioning"), reason);
+            self.check_what_is_followed(p, r, &at("rollout"));
             match r.rollout.width(length) {
                 Err(e) => p.add(&at("rollout"), e.to_string()),
                 Ok(width) => {
@@ -277,6 +311,30 @@ impl Experiment {
                     p.that(fits, &at("rollout"), reason);
                 }
             }
+        }
+    }
+
+    /// What a rollout follows is seen state by state, and a cycle's start leaves it a step.
+    fn check_what_is_followed(&self, p: &mut Problems, r: &RolloutConfig, field: &str) {
+        if let Rollout::FixedLag { .. } | Rollout::Cycle { .. } = r.rollout
+            && let Some(o) = self.observations.iter().find(|o| o.name == r.observation)
+        {
+            let reason = format!(
+                "follows states one by one, and «{}» ties states together; smooth all at once, or observe single states",
+                o.name
+            );
+            p.that(o.operator.on_each_state().is_some(), field, reason);
+        }
+        let sampler = self.assimilation.sampler.with(self.schedule, r.corrections, 0.0);
+        if let Rollout::Cycle { start, .. } = r.rollout
+            && sampler.check().is_ok()
+            && let Ok(times) = sampler.times()
+        {
+            let last = times[times.len() - 2];
+            let reason = format!(
+                "the start {start} is below the last step's time {last}, and leaves no step; raise it, or take more steps"
+            );
+            p.that(start.is_nan() || start >= last, field, reason);
         }
     }
 
@@ -344,10 +402,15 @@ impl Experiment {
                     let length = o.length.unwrap_or(length);
                     match o.operator.output_shape(&of(length)) {
                         Err(e) => p.add(&at, e.to_string()),
+                        Ok(seen) if numbers(&seen) > LARGEST_COUNT => {
+                            let reason = format!("shows {seen:?} numbers, and {LARGEST_COUNT} are the most");
+                            p.add(&at, reason);
+                        }
                         Ok(_) if self.reference.is_none() => {}
                         Ok(_) => p.that(o.operator.per_state(length, d).is_some(), &at, SINGLE),
                     }
                 }
+                self.check_sizes(&mut p, &state);
                 if let Some(modes) = &self.evaluation.modes {
                     p.that(
                         modes.component < d,
@@ -362,7 +425,10 @@ impl Experiment {
                         p.result("prior", self.prior().check(&of(self.drawn(prior).1)));
                     }
                 }
-                self.check_posteriors(&mut p, &state);
+                // What is too large has no place to be checked in.
+                if p.0.is_empty() {
+                    self.check_posteriors(&mut p, &state);
+                }
                 if let Some(reference) = &self.reference {
                     let filtered = "has no particle filter: leave `reference` out";
                     let reason = format!("{} {filtered}", system.name());
@@ -382,6 +448,28 @@ impl Experiment {
 }
 
 impl Experiment {
+    /// Numbers of all samples at once, of trajectories [L, state…].
+    fn check_sizes(&self, p: &mut Problems, state: &[usize]) {
+        let mut most = |field: &str, n: usize, length: usize| {
+            let all = numbers(&[&[n, length], state].concat());
+            let reason = format!(
+                "{n} trajectories of {length} states are {all} numbers at once, and {LARGEST_COUNT} are the most"
+            );
+            p.that(all <= LARGEST_COUNT, field, reason);
+        };
+        let a = &self.assimilation;
+        let longest = self.lengths().into_iter().map(|(_, length, _)| length).max().unwrap_or(0);
+        let particles = a.twisted.map_or(1, |twisted| twisted.particles);
+        most("assimilation.samples", a.samples.saturating_mul(particles), longest);
+        if let Some(prior) = &self.prior {
+            most("prior.samples", prior.samples, prior.length.unwrap_or(self.score.window()));
+        }
+        if let Some(reference) = &self.reference {
+            most("reference.particles", reference.particles, longest);
+            most("reference.bootstrap", reference.bootstrap.unwrap_or(0), longest);
+        }
+    }
+
     /// Whether the guidance, where it is given, serves each of the observations, of trajectories [L, state…].
     fn check_posteriors(&self, p: &mut Problems, state: &[usize]) {
         if self.assimilation.settings == Settings::Tuned {
@@ -403,6 +491,10 @@ impl Experiment {
             }
         }
     }
+}
+
+fn numbers(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |all, &n| all.saturating_mul(n))
 }
 
 /// Problems found so far.

@@ -129,9 +129,13 @@ impl Job<'_> {
             return Ok((finish(&file)?, false));
         }
         let scored = keys::scores(&key, reference.map_or("", |r| &r.key), e);
-        if !e.assimilation.keep_samples && scores::are_there(run, &stem, &scored)? {
+        if !e.assimilation.keep_samples
+            && let Some(scores) = scores::stored(run, &stem, &scored)?
+        {
             let values = Array3::zeros((0, e.assimilation.length, run.system.state_dim()));
-            let none = PosteriorSamples { key, observed, corrections, values, diverged: 0, weighing: None };
+            let known = scores.iter().find(|(name, _)| name == "diverged");
+            let diverged = known.map_or(0, |(_, lost)| *lost as usize);
+            let none = PosteriorSamples { key, observed, corrections, values, diverged, weighing: None };
             return Ok((none, false));
         }
         let file = self.sample(run, store, model, (&key, &partial), progress)?;
@@ -153,7 +157,7 @@ impl Job<'_> {
         let Self { e, o, corrections, .. } = *self;
         let a = &e.assimilation;
         let mut executor = with_weights(run, model, STAGE)?;
-        let sampler = a.sampler.with(e.schedule, corrections, o.config.noise_std);
+        let sampler = a.sampler.with(e.schedule, corrections, o.config.noise_of_state());
         let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
             .map_err(ExperimentError::stage(STAGE))?;
         let prior = e.prior();
@@ -171,9 +175,7 @@ impl Job<'_> {
         };
         let seed = seed(e.seed, [0x0400 + o.kind as u32, o.trajectory as u32, corrections]);
         let per_step = u64::from(1 + corrections);
-        let samples = drive(run, STAGE, &mut executor, &*planned, seed, kept, |steps| {
-            progress.advance(steps * per_step);
-        })?;
+        let samples = drive(run, STAGE, &mut executor, &*planned, seed, kept, (progress, per_step))?;
         Ok(finished(run, kept.0, &samples))
     }
 }
@@ -244,12 +246,12 @@ pub(super) fn drive(
     planned: &dyn Resumable,
     seed: u64,
     (key, partial): (&str, &Path),
-    advance: impl Fn(u64),
+    (progress, per_step): (&Progress, u64),
 ) -> Result<Samples<f32>, ExperimentError> {
     let wrap = ExperimentError::diffusion(stage);
     let mut clock = Clock::new(run.checkpoint);
     let mut on_step = |_| {
-        advance(1);
+        progress.advance(per_step);
         if clock.is_due() || run.is_interrupted() {
             ControlFlow::Break(())
         } else {
@@ -257,7 +259,7 @@ pub(super) fn drive(
         }
     };
     let mut from = restore(executor, planned, partial, key)?;
-    advance(from.map_or(0, u64::from));
+    progress.skip(from.map_or(0, u64::from) * per_step);
     loop {
         match planned.go(executor, seed, from, &mut on_step).map_err(&wrap)? {
             Sampled::Finished(samples) => return Ok(samples),

@@ -175,16 +175,13 @@ fn corrections(run: &Run) -> Vec<u32> {
 }
 
 pub(super) fn training(run: &Run, model: &Model) -> Result<Drawing, FigureError> {
-    let t = &run.loaded.experiment.training;
     let reals = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
     let epochs: Vec<f64> = (1..=model.curve.training.len()).map(|e| e as f64).collect();
-    let total = t.epochs as usize;
-    let mut validated: Vec<f64> = (1..=total)
-        .filter(|e| e.is_multiple_of(t.validation_every) || *e == total)
-        .map(|e| e as f64)
-        .collect();
-    validated.truncate(model.curve.validation.len());
-    let rates: Vec<f64> = (0..epochs.len()).map(|e| t.decay.at(e, total, t.learning_rate)).collect();
+    let validated: Vec<f64> = model.validated().into_iter().map(|e| e as f64).collect();
+    let rates: Option<Vec<f64>> = model
+        .training
+        .as_ref()
+        .map(|t| (0..epochs.len()).map(|e| t.decay.at(e, epochs.len(), t.learning_rate)).collect());
     let parameters: usize = model.weights.values().map(ndarray::ArrayBase::len).sum();
     TrainingCurve {
         title: &format!("{}: training", run.loaded.experiment.title),
@@ -193,7 +190,7 @@ pub(super) fn training(run: &Run, model: &Model) -> Result<Drawing, FigureError>
         training: &reals(&model.curve.training),
         validation_epochs: &validated,
         validation: &reals(&model.curve.validation),
-        learning_rate: Some(LearningRate { values: &rates }),
+        learning_rate: rates.as_deref().map(|values| LearningRate { values }),
     }
     .draw()
 }

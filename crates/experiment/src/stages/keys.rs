@@ -106,7 +106,7 @@ pub(crate) fn samples(
     corrections: u32,
 ) -> String {
     let a = &e.of(o).assimilation;
-    let sampler = a.sampler.with(e.schedule, corrections, o.noise_std);
+    let sampler = a.sampler.with(e.schedule, corrections, o.noise_of_state());
     let mut parts = vec![model.to_owned(), observation.to_owned(), to_text(&e.score), to_text(&a.guidance)];
     parts.push(as_before(&sampler));
     parts.extend(looks_back_on_the_path(&sampler));
@@ -142,7 +142,7 @@ pub(crate) fn tuning(
     o: &ObservationConfig,
     candidate: &Candidate,
 ) -> String {
-    let sampler = candidate.sampler(e.schedule, o.noise_std);
+    let sampler = candidate.sampler(e.schedule, o.noise_of_state());
     let observed = format!("{} {}", to_text(&o.operator), o.noise_std);
     let drawn =
         format!("{} {} {} {}", e.of(o).assimilation.length, tuning.trajectories, tuning.samples, e.seed);
@@ -154,17 +154,18 @@ pub(crate) fn tuning(
     key("tune", &rounded(&parts, e.precision))
 }
 
-/// A rollout on one test trajectory, followed or held against by an observation.
+/// A rollout on one test trajectory, followed or held against by an observation, its key and its settings.
+///
+/// `position` is the rollout's among the experiment's, which chooses its random numbers.
 pub(crate) fn rollout(
     model: &str,
-    observation: &str,
+    (observation, o): (&str, &ObservationConfig),
     e: &Experiment,
-    r: &RolloutConfig,
-    noise_std: f64,
+    (position, r): (usize, &RolloutConfig),
 ) -> String {
     let a = &e.assimilation;
     let guidance = r.guidance.as_ref().unwrap_or(&a.guidance);
-    let sampler = a.sampler.with(e.schedule, r.corrections, noise_std);
+    let sampler = a.sampler.with(e.schedule, r.corrections, o.noise_of_state());
     let mut parts = vec![
         model.to_owned(),
         observation.to_owned(),
@@ -172,7 +173,7 @@ pub(crate) fn rollout(
         to_text(r),
         to_text(guidance),
         to_text(&sampler),
-        format!("{} {} {}", a.samples, e.seed, to_text(&a.place)),
+        format!("{} {} {} {position}", a.samples, e.seed, to_text(&a.place)),
     ];
     parts.extend(looks_back_on_the_path(&sampler));
     parts.extend(guided_fields(e));
@@ -286,7 +287,7 @@ mod tests {
             ("training.weight=Output", [false, true, false, false, true]),
             ("training.levels=PerState(share: 0.5)", [false, true, false, false, true]),
             (
-                "rollouts=[(name: \"f\", observation: \"lo\", rollout: Forecast(window: 9, known: 1), conditioning: Levels)]",
+                "rollouts=[(name: \"f\", observation: \"lo\", rollout: Forecast(window: 9, known: 1), conditioning: Guided(noise_std: 0.02))]",
                 [false; 5],
             ),
             ("reference.bootstrap=512", [false, false, false, true, false]),
@@ -425,5 +426,38 @@ mod tests {
             assert_eq!(of(&[setting]), written, "{setting}");
         }
         assert_ne!(key_of_tuning(1, &[&*candidates(ONE)]), written);
+    }
+
+    /// The second of two that are alike has other random numbers.
+    #[test]
+    fn a_rollout_is_a_matter_of_its_place() {
+        let (e, _) = resolved(&[
+            "rollouts=[(name: \"f\", observation: \"lo\", rollout: Forecast(window: 9, known: 1), conditioning: Guided(noise_std: 0.02))]",
+        ]);
+        let of =
+            |position| rollout("model", ("observation", &e.observations[0]), &e, (position, &e.rollouts[0]));
+        assert_ne!(of(0), of(1));
+        assert_eq!(of(1), of(1));
+    }
+
+    /// The same instrument in another unit stops corrections at the same noise of the state.
+    #[test]
+    fn a_gate_is_in_the_states_unit() {
+        let gated = |operator: &str, noise_std: &str| {
+            let settings = [
+                "assimilation.sampler.gated=true".to_owned(),
+                format!("observations.0.operator={operator}"),
+                format!("observations.0.noise_std={noise_std}"),
+            ];
+            let (e, _) = resolved(&settings.each_ref().map(String::as_str));
+            let sampler = &e.assimilation.sampler;
+            sampler.with(e.schedule, 1, e.observations[0].noise_of_state()).corrector_floor
+        };
+        let plain = gated("Components([0])", "0.05");
+        assert!((plain - 0.05).abs() < 1e-15, "{plain}");
+        let scaled = gated("Compose([Components([0]), Affine(scale: -8.0, offset: 3.0), Arctan])", "0.4");
+        assert!((scaled - plain).abs() < 1e-15, "{scaled}");
+        let stacked = gated("Stack([(Identity, 0.5), (Affine(scale: 4.0), 2.0)])", "0.4");
+        assert!((stacked - plain).abs() < 1e-15, "{stacked}");
     }
 }

@@ -67,9 +67,7 @@ pub(crate) fn prior(
         let progress = run.progress(STAGE, (sampler.steps * (1 + config.corrections)) as usize);
         let kept = (key.as_str(), partial.as_path());
         let seed = seed(e.seed, [0x0a00, 0, 0]);
-        let samples = drive(run, STAGE, &mut executor, &*planned, seed, kept, |steps| {
-            progress.advance(steps * per_step);
-        })?;
+        let samples = drive(run, STAGE, &mut executor, &*planned, seed, kept, (&progress, per_step))?;
         progress.finish();
         let file = finished(run, &key, &samples);
         file.clone().save(&path, STAGE)?;

@@ -135,12 +135,12 @@ pub(super) fn posterior_note(run: &Run) -> String {
 }
 
 fn write_curve(run: &Run, model: &Model) -> Result<(), ExperimentError> {
-    let t = &run.loaded.experiment.training;
+    let validated = model.validated();
     let mut text = String::from("epoch,training,validation\n");
     let mut validation = model.curve.validation.iter();
     for (e, loss) in model.curve.training.iter().enumerate() {
-        let validated = (e + 1).is_multiple_of(t.validation_every) || e + 1 == t.epochs as usize;
-        let value = if validated { validation.next().map(ToString::to_string) } else { None };
+        let value =
+            if validated.contains(&(e + 1)) { validation.next().map(ToString::to_string) } else { None };
         text.extend([(e + 1).to_string(), format!(",{loss},"), value.unwrap_or_default(), "\n".to_owned()]);
     }
     run.write("training.csv", text.as_bytes()).map(|_| ())

@@ -8,6 +8,7 @@ use super::train::Model;
 use crate::config::RolloutConfig;
 use crate::error::ExperimentError;
 use crate::key::seed;
+use crate::progress::Progress;
 use crate::report::{Cell, Table};
 use crate::run::Run;
 use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Slice};
@@ -86,18 +87,17 @@ pub(crate) fn rollouts(
         total += blocks(r)? * e.assimilation.trajectories;
     }
     let progress = run.progress(STAGE, total);
-    let (mut out, mut done, mut all_reused) = (Vec::new(), 0, true);
+    let (mut out, mut all_reused) = (Vec::new(), true);
     for (position, r) in e.rollouts.iter().enumerate() {
         let followed: Vec<&Observed> = observed.iter().filter(|o| o.config.name == r.observation).collect();
         let mut ensembles = Vec::with_capacity(followed.len());
         for o in &followed {
             run.go_on(STAGE)?;
-            let (ensemble, fresh) = one(run, model, o, r, position, |block| {
-                progress.resume_at((done + block) as u64);
-            })?;
-            done += blocks(r)?;
+            let (ensemble, fresh) = one(run, model, o, (position, r), &progress)?;
+            if !fresh {
+                progress.skip(blocks(r)? as u64);
+            }
             all_reused &= !fresh;
-            progress.resume_at(done as u64);
             ensembles.push(ensemble);
         }
         out.push(scored(run, r, &followed, &ensembles)?);
@@ -112,11 +112,10 @@ fn one(
     run: &Run,
     model: &Model,
     o: &Observed,
-    r: &RolloutConfig,
-    position: usize,
-    on_block: impl FnMut(usize),
+    (position, r): (usize, &RolloutConfig),
+    progress: &Progress,
 ) -> Result<(Ensemble, bool), ExperimentError> {
-    let key = keys::rollout(&model.key, &o.key, &run.loaded.experiment, r, o.config.noise_std);
+    let key = keys::rollout(&model.key, (&o.key, &o.config), &run.loaded.experiment, (position, r));
     let stem = format!("samples/rollout-{}-{}", r.name, o.trajectory);
     let path = run.folder.join(format!("{stem}.safetensors"));
     let partial = run.folder.join(format!("{stem}.partial.safetensors"));
@@ -124,7 +123,7 @@ fn one(
         Run::remove(&partial)?;
         return Ok((ensemble(&file, &path)?, false));
     }
-    let file = roll(run, model, o, r, position, &key, &partial, on_block)?;
+    let file = roll(run, model, o, (position, r), (&key, &partial), progress)?;
     let made = ensemble(&file, &path)?;
     file.save(&path, STAGE)?;
     Run::remove(&partial)?;
@@ -142,16 +141,13 @@ fn ensemble(file: &Keyed, path: &Path) -> Result<Ensemble, ExperimentError> {
     })
 }
 
-#[allow(clippy::too_many_arguments, reason = "what a rollout depends on, and where it is kept")]
 fn roll(
     run: &Run,
     model: &Model,
     o: &Observed,
-    r: &RolloutConfig,
-    position: usize,
-    key: &str,
-    partial: &Path,
-    mut on_block: impl FnMut(usize),
+    (position, r): (usize, &RolloutConfig),
+    (key, partial): (&str, &Path),
+    progress: &Progress,
 ) -> Result<Keyed, ExperimentError> {
     let wrap = ExperimentError::diffusion(STAGE);
     let e = &run.loaded.experiment;
@@ -167,7 +163,7 @@ fn roll(
     let rolling: Rolling<Box<dyn NoisePredictor>> = Rolling {
         rollout: r.rollout,
         conditioning: r.conditioning,
-        sampler: a.sampler.with(e.schedule, r.corrections, o.config.noise_std),
+        sampler: a.sampler.with(e.schedule, r.corrections, o.config.noise_of_state()),
         guidance: r.guidance.clone().unwrap_or_else(|| a.guidance.clone()),
         place: a.place,
         prior: run.loaded.experiment.prior(),
@@ -181,10 +177,12 @@ fn roll(
     };
     let seed = seed(e.seed, [SEED + position as u32, o.trajectory as u32, r.corrections]);
     let mut clock = Clock::new(run.checkpoint);
+    progress.skip(state.blocks as u64);
     while state.blocks < planned.blocks() {
-        on_block(state.blocks);
+        let before = state.blocks;
         let stop = |_| if run.is_interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         let end = planned.advance(&mut executor, seed, &mut state, stop).map_err(&wrap)?;
+        progress.advance((state.blocks - before) as u64);
         if end.is_break() || (clock.is_due() && state.blocks < planned.blocks()) {
             keep(&state, partial, key)?;
         }
@@ -301,7 +299,7 @@ fn score(
         let values = ensemble.values.slice_axis(Axis(1), Slice::from(states.clone()));
         crps.push(mean_crps(CrpsForm::Fair, &values, &truth).map_err(&wrap)?);
         sums.add(&values, &truth).map_err(&wrap)?;
-        innovations.extend(innovation(r, o, ensemble, states.clone())?);
+        innovations.extend(innovation(run, r, o, ensemble, states.clone())?);
     }
     if crps.is_empty() {
         return Ok(None);
@@ -324,6 +322,7 @@ fn score(
 /// χ² of the observations of some states against their forecast, where they have one: all of a forecast, and what a cycle
 /// forecast before its analysis.
 fn innovation(
+    run: &Run,
     r: &RolloutConfig,
     o: &Observed,
     ensemble: &Ensemble,
@@ -337,21 +336,24 @@ fn innovation(
     };
     let wrap = ExperimentError::stage::<sda_observe::ObserveError>(STAGE);
     let Some(operator) = o.config.operator.on_each_state() else { return Ok(None) };
-    let predicted = operator.apply(forecasts.view().into_dyn()).map_err(wrap)?;
-    let observed = o.config.operator.states(forecasts.len_of(Axis(1)));
+    let (n, length) = (forecasts.len_of(Axis(0)), forecasts.len_of(Axis(1)));
+    let observed = o.config.operator.states(length);
     let (places, here): (Vec<usize>, Vec<usize>) =
         observed.into_iter().enumerate().filter(|(_, i)| states.contains(i)).unzip();
     if here.is_empty() {
         return Ok(None);
     }
-    let n = predicted.len_of(Axis(0));
-    let predicted: Vec<f64> = predicted.select(Axis(1), &here).iter().copied().collect();
     let y: Array1<f64> = o.y.select(Axis(0), &places).iter().copied().collect();
-    let predicted = Array2::from_shape_vec((n, y.len()), predicted).map_err(ExperimentError::stage(STAGE))?;
     // A covariance of few samples says nothing.
     if n < 2 * y.len() + 3 {
         return Ok(None);
     }
+    let here = forecasts.select(Axis(1), &here);
+    let shape = run.shape(n, here.len_of(Axis(1)));
+    let here = here.as_standard_layout().into_owned();
+    let here = here.into_shape_with_order(shape).map_err(ExperimentError::stage(STAGE))?;
+    let predicted: Vec<f64> = operator.apply(here.view()).map_err(wrap)?.iter().copied().collect();
+    let predicted = Array2::from_shape_vec((n, y.len()), predicted).map_err(ExperimentError::stage(STAGE))?;
     innovation_chi_squared(&predicted, &y, o.config.noise_std)
         .map(Some)
         .map_err(ExperimentError::stage(STAGE))

@@ -33,7 +33,8 @@ impl Keyed {
         if !path.exists() {
             return Ok(None);
         }
-        let file = ModelFile::load(path).map_err(ExperimentError::stage(stage))?;
+        let file = ModelFile::load_or(path, "delete the file; the same command makes it again")
+            .map_err(ExperimentError::stage(stage))?;
         let found = file.header.other.get("key").and_then(Value::as_str).unwrap_or_default().to_owned();
         let facts = file.header.other.get("facts").cloned().unwrap_or(Value::Null);
         Ok((found == key).then_some(Self { key: found, tensors: file.tensors, facts }))

@@ -36,12 +36,12 @@ pub(crate) fn reuse_or(
     Ok((stored.values, true))
 }
 
-/// Whether the scores under this key are there.
+/// The scores under this key, if they are there.
 ///
 /// Errors: a file that can't be read.
-pub(crate) fn are_there(run: &Run, stem: &str, key: &str) -> Result<bool, ExperimentError> {
+pub(crate) fn stored(run: &Run, stem: &str, key: &str) -> Result<Option<Values>, ExperimentError> {
     let stored = load(&run.folder.join(format!("scores/{stem}.json")))?;
-    Ok(stored.is_some_and(|stored| stored.key == key))
+    Ok(stored.filter(|stored| stored.key == key).map(|stored| stored.values))
 }
 
 fn load(path: &Path) -> Result<Option<Stored>, ExperimentError> {

@@ -90,7 +90,16 @@ fn execute(
     settings: &[&str],
     interrupted: Arc<AtomicBool>,
 ) -> Result<Outcome, ExperimentError> {
-    let options = Options {
+    Run::prepare("flow", &options(folder, (out, threads), settings, interrupted))?.execute()
+}
+
+fn options(
+    folder: &Path,
+    (out, threads): (&str, usize),
+    settings: &[&str],
+    interrupted: Arc<AtomicBool>,
+) -> Options {
+    Options {
         root: folder.to_owned(),
         out: Some(folder.join(out)),
         data: Some(folder.join("data")),
@@ -101,8 +110,7 @@ fn execute(
         quiet: true,
         checkpoint: Duration::ZERO,
         interrupted,
-    };
-    Run::prepare("flow", &options)?.execute()
+    }
 }
 
 fn workspace() -> tempfile::TempDir {
@@ -240,6 +248,15 @@ fn shipped_weights_need_no_training_data() {
     assert!(stores(first.path()).iter().all(|name| !name.contains("held-out")), "{:?}", stores(first.path()));
     let [store] = &stores(second.path())[..] else { panic!("{:?}", stores(second.path())) };
     assert!(store.ends_with("-held-out.zarr"), "{store}");
+    // Losses are of the weights' training, whatever the experiment's would be.
+    let losses = |settings: &[&str]| {
+        run(first.path(), "given", 1, &[&given[..], settings].concat());
+        std::fs::read_to_string(first.path().join("given/training.csv")).unwrap()
+    };
+    let of_its_own = losses(&[]);
+    assert_eq!(of_its_own.lines().count(), 3, "{of_its_own}");
+    assert_eq!(losses(&["training.epochs=1", "training.validation_every=1"]), of_its_own);
+    assert_eq!(losses(&["training.epochs=50"]), of_its_own);
 }
 
 /// τ so large that every correction leaves the real numbers.
@@ -252,6 +269,83 @@ fn samples_that_are_all_lost_are_told_and_break_nothing() {
     assert!(!metrics(&csv, "coarse").contains("rmse"), "{csv}");
     let report = std::fs::read_to_string(folder.path().join("run/report.md")).unwrap();
     assert!(report.contains("left the real numbers"), "{report}");
+}
+
+/// What is expected of samples does not hold of those that are left of them; what is lost is told again by scores alone.
+#[test]
+fn an_expectation_of_samples_that_are_lost_fails() {
+    let folder = workspace();
+    let expect = |extra: &str| {
+        format!(
+            "expect=[(metric: \"coarse.1.residual_over_noise\", at_most: 1e9, source: \"a bound\"){extra}]"
+        )
+    };
+    let report = |settings: &[&str]| {
+        let all = [&["assimilation.sampler.tau=1e30", "assimilation.keep_samples=false"], settings].concat();
+        execute(folder.path(), ("run", 1), &all, Arc::default()).unwrap().report
+    };
+    let first = report(&[&expect("")]);
+    let lost = |report: &crate::report::Report| {
+        let found = report.checks.iter().find(|check| check.quantity == "coarse.1.diverged");
+        found.map(|check| (check.value, check.upper, check.passed()))
+    };
+    assert_eq!(lost(&first), Some((3.0, Some(0.0), false)));
+    let again = report(&[&expect("")]);
+    assert_eq!(lost(&again), lost(&first));
+    let told =
+        |report: &crate::report::Report| report.notes.iter().any(|n| n.contains("left the real numbers"));
+    assert!(told(&first) && told(&again));
+    let own = report(&[&expect(", (metric: \"coarse.1.diverged\", at_most: 3.0, source: \"known\")")]);
+    assert_eq!(lost(&own), Some((3.0, Some(3.0), true)));
+    // Of samples that are all there nothing is said.
+    let whole = execute(folder.path(), ("whole", 1), &[&expect("")], Arc::default()).unwrap().report;
+    assert_eq!(lost(&whole), None);
+    assert!(whole.checks[0].passed());
+}
+
+/// A forecast of fields is held against what was observed of them.
+#[test]
+fn fields_are_forecast() {
+    let folder = workspace();
+    let rollouts = "rollouts=[(name: \"ahead\", observation: \"coarse\", rollout: Forecast(window: 5, known: 2), \
+                    conditioning: Guided(noise_std: 0.05))]";
+    let csv = |samples: &str| {
+        run(folder.path(), "run", 1, &[rollouts, &format!("assimilation.samples={samples}")]);
+        std::fs::read_to_string(folder.path().join("run/rollouts.csv")).unwrap()
+    };
+    let few = csv("3");
+    let column = few.lines().next().unwrap().split(',').position(|c| c == "innovation_chi_squared").unwrap();
+    let told =
+        |csv: &str| csv.lines().skip(1).filter(|l| !l.split(',').nth(column).unwrap().is_empty()).count();
+    assert_eq!(told(&few), 0, "{few}");
+    // 4 × 4 blocks of 2 velocities at one state in three, and as many samples as a covariance of those takes.
+    let many = csv("72");
+    assert!(told(&many) > 0, "{many}");
+}
+
+/// Two runs of one data set at the same time: one simulates, the other waits and reads.
+#[test]
+fn two_runs_share_a_data_set() {
+    let folder = workspace();
+    let recipe = RECIPE.replace("split: (4, 2, 2)", "split: (40, 2, 2)");
+    std::fs::write(folder.path().join("datasets/flow.ron"), recipe).unwrap();
+    let csv = std::thread::scope(|scope| {
+        let folder = folder.path();
+        let runs = ["first", "second"].map(|out| scope.spawn(move || run(folder, out, 1, &[])));
+        runs.map(|run| run.join().unwrap())
+    });
+    assert_eq!(csv[0], csv[1]);
+}
+
+#[test]
+fn two_runs_into_one_folder_are_kept_apart() {
+    let folder = workspace();
+    let options = options(folder.path(), ("run", 1), &[], Arc::default());
+    let first = Run::prepare("flow", &options).unwrap();
+    let error = Run::prepare("flow", &options).unwrap_err().to_string();
+    assert!(error.contains("run/.lock") && error.contains("choose another folder"), "{error}");
+    drop(first);
+    Run::prepare("flow", &options).unwrap();
 }
 
 /// A setting of one observation's sampling leaves the others' samples where they are, and all observations.

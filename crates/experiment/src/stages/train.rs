@@ -39,6 +39,29 @@ pub(crate) struct Model {
     pub(crate) weights: BTreeMap<String, ArrayD<f32>>,
     /// Losses.
     pub(crate) curve: Curve,
+    /// How it was trained, which of shipped weights is not the experiment's section `training`; none where that is not
+    /// known, or did not make these losses.
+    pub(crate) training: Option<Training>,
+}
+
+impl Model {
+    /// Epochs after which there is a validation loss, counted from 1.
+    pub(crate) fn validated(&self) -> Vec<usize> {
+        let (epochs, count) = (self.curve.training.len(), self.curve.validation.len());
+        match &self.training {
+            Some(t) => (1..=epochs)
+                .filter(|e| e.is_multiple_of(t.validation_every) || *e == epochs)
+                .take(count)
+                .collect(),
+            None => (1..=count).map(|i| i * epochs / count).collect(),
+        }
+    }
+}
+
+/// The settings in a file's header that made these losses.
+fn settings_of(header: &ModelHeader, curve: &Curve) -> Option<Training> {
+    let t: Training = serde_json::from_value(header.training["training"].clone()).ok()?;
+    (t.epochs as usize == curve.training.len() && t.validation_every > 0).then_some(t)
 }
 
 /// Losses of a training.
@@ -89,7 +112,7 @@ pub(crate) fn train(
     let used = if average.is_some() { Weights::Averaged } else { Weights::Trained };
     let curve = epochs(run, store, &mut trainer, used, &key)?;
     let weights = trainer.weights(used).map_err(&wrap)?;
-    let model = Model { key, weights, curve };
+    let model = Model { key, weights, curve, training: Some(e.training.clone()) };
     save(run, &path, &model)?;
     Run::remove(&checkpoint_path(run))?;
     Ok(model)
@@ -408,7 +431,8 @@ fn trained(
     let curve = curve_of(&file.tensors);
     file.tensors.retain(|name, _| !name.starts_with(CURVE));
     expect_parameters(run, &file)?;
-    Ok(Model { key, weights: file.tensors, curve })
+    let training = settings_of(&file.header, &curve);
+    Ok(Model { key, weights: file.tensors, curve, training })
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, ExperimentError> {
@@ -431,12 +455,14 @@ fn load(run: &Run, path: &Path, key: &str) -> Result<Option<Model>, ExperimentEr
         return Ok(None);
     }
     let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
-    let mut file = ModelFile::load(path).map_err(&wrap)?;
+    let remedy = "delete the file; the same command trains again";
+    let mut file = ModelFile::load_or(path, remedy).map_err(&wrap)?;
     if file.header.other.get("key").and_then(Value::as_str) != Some(key) {
         return Ok(None);
     }
     let curve = curve_of(&file.tensors);
     file.tensors.retain(|name, _| !name.starts_with(CURVE));
     expect_parameters(run, &file)?;
-    Ok(Some(Model { key: key.into(), weights: file.tensors, curve }))
+    let training = settings_of(&file.header, &curve);
+    Ok(Some(Model { key: key.into(), weights: file.tensors, curve, training }))
 }

@@ -94,7 +94,7 @@ pub(crate) fn tune(
     let tuning = &e.tuning.clone().unwrap_or_default();
     let observations: Vec<&ObservationConfig> = e.observations.iter().filter(|o| which(o)).collect();
     let costs = |o: &ObservationConfig| -> Result<Vec<usize>, ExperimentError> {
-        let cost = |c: &Candidate| c.evaluations(e.schedule, o.noise_std);
+        let cost = |c: &Candidate| c.evaluations(e.schedule, o.noise_of_state());
         tuning.candidates.iter().map(cost).collect::<Result<_, _>>().map_err(ExperimentError::stage(STAGE))
     };
     let costs: Vec<Vec<usize>> = observations.iter().map(|o| costs(o)).collect::<Result<_, _>>()?;
@@ -221,15 +221,14 @@ impl One<'_> {
         covariance::give(&mut posterior, run, self.store, e.of(self.o).assimilation.length)?;
         let planned = self
             .candidate
-            .sampler(e.schedule, self.o.noise_std)
+            .sampler(e.schedule, self.o.noise_of_state())
             .compile(&mut executor, &posterior, &self.cases.shape(n), NoiseSource::Drawn)
             .map_err(ExperimentError::diffusion(STAGE))?;
         let per_step = self.cost as u64 / u64::from(self.candidate.sampler.steps);
         // The same for all candidates, and so is where they start.
         let seed = seed(e.seed, [STARTS, 0, 0]);
-        let samples = drive(run, STAGE, &mut executor, &planned, seed, (key, partial), |steps| {
-            progress.advance(steps * per_step);
-        })?;
+        let kept = (key, partial);
+        let samples = drive(run, STAGE, &mut executor, &planned, seed, kept, (progress, per_step))?;
         progress.advance(self.cost as u64 % u64::from(self.candidate.sampler.steps));
         if !samples.diverged.is_empty() {
             return Ok(Trial::Diverged(samples.diverged.len()));

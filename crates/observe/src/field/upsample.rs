@@ -14,6 +14,9 @@ pub enum Interpolation {
     Bilinear,
 }
 
+/// Along an axis.
+const MOST_POINTS: usize = 1 << 16;
+
 impl Interpolation {
     /// Weights of the point before, the point itself and the point after, in new point `phase` of `factor`.
     fn weights(self, phase: usize, factor: usize) -> [f64; 3] {
@@ -30,7 +33,12 @@ pub(crate) fn output_shape(factor: usize, shape: &[usize]) -> Result<Vec<usize>,
     if factor == 0 {
         return Err("there are no 0 points for a point".into());
     }
-    Ok(vec![b, l, h * factor, w * factor, c])
+    let of = |points: usize| {
+        points.checked_mul(factor).filter(|&n| n <= MOST_POINTS).ok_or_else(|| {
+            format!("{points} points times {factor} are more than {MOST_POINTS} along an axis")
+        })
+    };
+    Ok(vec![b, l, of(h)?, of(w)?, c])
 }
 
 pub(crate) fn emit(g: &mut Graph, x: NodeId, factor: usize, mode: Interpolation) -> NodeId {

@@ -39,6 +39,25 @@ fn the_cpu_is_listed_and_what_auto_takes() {
     }
 }
 
+/// A reader that has gone is none of the command's business; what can't be written is told.
+#[test]
+fn nobody_reads_what_is_said() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = devices().stdout(writer).output().unwrap();
+    assert!(output.status.success() && !stderr(&output).contains("panicked"), "{}", stderr(&output));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut missing = Command::new(env!("CARGO_BIN_EXE_sda"));
+    let output = missing.args(["halve", "no-such.safetensors", "b"]).stderr(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    #[cfg(target_os = "linux")]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        fails(devices().stdout(full), &["write to stdout"]);
+    }
+}
+
 #[test]
 fn what_is_no_device_is_answered_with_the_forms() {
     for device in ["tpu", "gpu:", "cpu:1", ""] {

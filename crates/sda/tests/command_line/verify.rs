@@ -24,7 +24,15 @@ fn the_quick_table_is_as_expected_and_is_saved() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_told() {
-    let output = verify(&["--quick", "--save", "/no/such/folder/table.md"]).output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let table = file.join("table.md");
+    let output = verify(&["--quick", "--save", table.to_str().unwrap()]).output().unwrap();
     assert!(!output.status.success());
-    assert!(stderr(&output).contains("write the table to /no/such/folder/table.md"), "{}", stderr(&output));
+    for words in
+        [&format!("write the table to {}", table.display()), "a file stands where a folder is needed"]
+    {
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
 }

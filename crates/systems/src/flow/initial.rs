@@ -11,9 +11,11 @@ use super::transform::FlowReal;
 use crate::config::Check;
 use crate::error::SystemError;
 
-/// Modes drawn, |k_x|, |k_y| ≤ 31: beyond them the filter leaves 1e-9 of the energy of its peak. The same numbers on
-/// every grid, so that a member starts alike on all.
+/// Modes drawn, |k_x|, |k_y| ≤ 31: beyond them the filter leaves 1e-9 of the energy for k_p = 4 and 2e-5 for 8. The same
+/// numbers on every grid, so that a member starts alike on all.
 const DRAWN: i32 = 31;
+/// k_p that the modes drawn serve.
+const PEAKS: std::ops::RangeInclusive<f64> = 0.5..=8.0;
 
 /// What a flow starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +28,7 @@ pub enum FlowStart {
     /// Good values: k_p 4 and speed 3.
     /// Source: jax-cfd, `filtered_velocity_field` (Kochkov et al. 2021).
     Filtered {
-        /// k_p.
+        /// k_p, 0.5 … 8 and below a sixth of the grid.
         #[serde(default = "four")]
         peak_wavenumber: f64,
         /// Of √(u² + v²) over the grid.
@@ -61,9 +63,9 @@ impl FlowStart {
                 let most = modes.largest() as f64 / 2.0;
                 check.that(
                     "start.peak_wavenumber",
-                    "positive and below a sixth of `grid`",
+                    "0.5 … 8 and below a sixth of `grid`",
                     peak_wavenumber,
-                    |k| k > 0.0 && k <= most,
+                    |k| PEAKS.contains(&k) && k <= most,
                 )?;
                 check.positive("start.max_speed", max_speed)
             }

@@ -88,6 +88,9 @@ fn values_out_of_range() {
     check_value("noise_std: 0.25", "noise_std: -0.25", &["observations.1.noise_std", "positive", "-0.25"]);
     check_value("noise_std: 0.25", "noise_std: NaN", &["observations.1.noise_std", "positive", "NaN"]);
     check_value("noise_std: 0.25", "noise_std: inf", &["observations.1.noise_std", "finite", "inf"]);
+    check_value("noise_std: 0.25", "noise_std: 1e-300", &["observations.1.noise_std", "single precision"]);
+    check_value("(steps: 8)", "(steps: 4294967295)", &["assimilation.sampler", "steps", "at most"]);
+    check_value("burn_in: 4", "burn_in: 4, bootstrap: 0", &["reference.bootstrap", "at least", "8"]);
     check_value("learning_rate: 1e-3", "learning_rate: NaN", &["training.learning_rate", "positive", "NaN"]);
     check_value("epochs: 4", "epochs: 0", &["training.epochs", "at least 1"]);
     check_value("batch: 8,", "batch: 8, average: 1.5,", &["training.average", "[0, 1)", "1.5"]);
@@ -101,6 +104,7 @@ fn values_out_of_range() {
     check_value("(steps: 8)", "(steps: 0)", &["assimilation.sampler", "steps", "at least 1"]);
     check_value("(steps: 8)", "(steps: 8, tau: NaN)", &["assimilation.sampler", "tau", "NaN"]);
     check_value("samples: 8", "samples: 1", &["assimilation.samples", "at least 2"]);
+    check_value("noise_std: 0.25", "noise_std: 0.25, steps: 0", &["observations.1.steps", "at least 1"]);
     check_value("particles: 64", "particles: 4", &["reference.particles", "at least", "8"]);
     check_value("corrections: [0, 1]", "corrections: [1, 1]", &["assimilation.corrections", "twice"]);
     check_value("corrections: [0, 1]", "corrections: []", &["assimilation.corrections", "at least one"]);
@@ -137,15 +141,28 @@ fn all_problems_at_once() {
 /// A rollout that fits, and what is wrong with others.
 #[test]
 fn rollouts() {
-    let with = |rollout: &str, conditioning: &str, observation: &str| {
-        let of = format!(
+    let of = |rollout: &str, conditioning: &str, observation: &str| {
+        format!(
             "rollouts=[(name: \"r\", observation: \"{observation}\", rollout: {rollout}, conditioning: {conditioning})]"
-        );
-        Written::new(SMALL).load(None, &[&of]).map(|_| ()).map_err(|e| e.to_string())
+        )
+    };
+    let load =
+        |settings: &[&str]| Written::new(SMALL).load(None, settings).map(|_| ()).map_err(|e| e.to_string());
+    let with = |rollout: &str, conditioning: &str, observation: &str| {
+        load(&[&of(rollout, conditioning, observation)])
     };
     let guided = "Guided(noise_std: 0.02)";
     with("Forecast(window: 5, known: 1)", guided, "lo").unwrap();
-    with("Cycle(window: 9, advance: 4, start: 0.5)", "Levels", "hi").unwrap();
+    let cycle = of("Cycle(window: 9, advance: 4, start: 0.5)", "Levels", "hi");
+    load(&["training.levels=PerState(share: 0.5)", &cycle]).unwrap();
+    let message = load(&[&cycle]).unwrap_err();
+    assert!(message.contains("rollouts.0.conditioning") && message.contains("PerState"), "{message}");
+    // There is no covariance for windows of a rollout; a forecast from levels takes none.
+    let jfps = "assimilation.guidance=Jfps(covariance: Diagonal)";
+    let message = load(&[jfps, &of("Forecast(window: 5, known: 1)", guided, "lo")]).unwrap_err();
+    assert!(message.contains("rollouts.0.guidance") && message.contains("choose MMPS"), "{message}");
+    let ahead = of("Forecast(window: 5, known: 1)", "Levels", "lo");
+    load(&[jfps, "training.levels=PerState(share: 0.5)", &ahead]).unwrap();
     for (rollout, conditioning, observation, words) in [
         ("Forecast(window: 5, known: 5)", guided, "lo", "rollouts.0.rollout"),
         ("Forecast(window: 3, known: 1)", guided, "lo", "the network's are of 5; lengthen them"),
@@ -157,10 +174,57 @@ fn rollouts() {
         ),
         ("Smoothing", "Guided(noise_std: 0)", "lo", "rollouts.0.conditioning"),
         ("Smoothing", guided, "mid", "there is no observation «mid»"),
+        (
+            "FixedLag(lag: 18446744073709551600, known: 48, advance: 8)",
+            guided,
+            "lo",
+            "longer than the trajectory",
+        ),
+        ("Cycle(window: 9, advance: 4, start: 0.0001)", guided, "lo", "leaves no step"),
     ] {
         let message = with(rollout, conditioning, observation).unwrap_err();
         assert!(message.contains(words), "{message}");
     }
+}
+
+/// With variants an expectation is one of theirs.
+#[test]
+fn expectations_of_no_variant() {
+    let variants = "variants=[(name: \"a\", settings: [\"assimilation.sampler.steps=4\"])]";
+    let load = |expect: &str| {
+        let settings = [variants, expect];
+        Written::new(SMALL).load(Some("quick"), &settings).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let of = |metric: &str, more: &str| {
+        format!("expect=[(metric: \"{metric}\", at_most: 1.0, source: \"x\"{more})]")
+    };
+    load(&of("a.lo.1.rmse", "")).unwrap();
+    load(&of("b.lo.1.rmse", ", tiers: [\"smoke\"]")).unwrap();
+    for metric in ["b.lo.1.rmse", "lo.1.rmse"] {
+        let message = load(&of(metric, "")).unwrap_err();
+        assert!(message.contains("expect.0.metric") && message.contains("is no variant"), "{message}");
+    }
+}
+
+#[test]
+fn raw_strings_are_strings() {
+    for title in [r##"r#"The "best" (5" flow"#"##, r#"r"C:\""#, r##"r#"r"a"#"##] {
+        let file = Written::new(&SMALL.replace("\"small, (odd) [title] // no comment\"", title));
+        let loaded =
+            file.load(Some("smoke"), &["seed=3"]).unwrap_or_else(|e| panic!("{title}: failed to {e}"));
+        assert_eq!((loaded.experiment.seed, loaded.experiment.training.epochs), (3, 2), "{title}");
+    }
+}
+
+#[test]
+fn what_is_not_there() {
+    let folder = super::root().join("experiments");
+    let path = crate::config::find(&folder, "nowhere/small.ron").unwrap();
+    let message = crate::config::load(&path, None, &[]).unwrap_err().to_string();
+    assert!(message.contains("nowhere/small.ron") && message.contains("spelled right"), "{message}");
+    let recipes = super::root().join("datasets");
+    let message = crate::config::load_recipe(&recipes, "kolmogorov_smok").unwrap_err().to_string();
+    assert!(message.contains("«kolmogorov_smok»") && message.contains("kolmogorov_smoke"), "{message}");
 }
 
 #[test]
@@ -221,6 +285,7 @@ fn the_data_must_hold_what_is_asked() {
             &["assimilation.guidance", "«lo»", "place: Composed"],
         ),
         ("evaluation.modes=(component: 3)", 64, (4, 2, 1), &["evaluation.modes.component", "3"]),
+        ("reference.particles=100000000", 64, (4, 2, 1), &["reference.particles", "17 states", "5100000000"]),
     ] {
         let settings: &[&str] =
             if setting == "score.order=1" { &[setting, "score.network.features=15"] } else { &[setting] };

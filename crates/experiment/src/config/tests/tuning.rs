@@ -57,6 +57,10 @@ fn what_cannot_be_tuned() {
             candidates("(guidance: Tmpd, sampler: (steps: 0))"),
             &["tuning.candidates.1.sampler", "steps", "at least 1"],
         ),
+        (
+            candidates("(guidance: Dps(zeta: 1.0, norm: Batch), sampler: (steps: 8))"),
+            &["tuning.candidates.1.guidance", "norm: Sample"],
+        ),
         (format!("tuning.chosen={{\"low\": {ONE}}}"), &["tuning.chosen", "«low»", "no observation"]),
     ] {
         // It is told whether or not the section is used.

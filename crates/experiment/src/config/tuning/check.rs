@@ -7,6 +7,7 @@ use crate::config::{Experiment, ObservationConfig, Recipe};
 use crate::tuning::Cases;
 use ndarray::ArrayD;
 use sda_core::Stream;
+use sda_diffusion::{DpsNorm, Guidance};
 
 impl Experiment {
     /// Values of the tuning's own.
@@ -34,6 +35,10 @@ impl Experiment {
         for (field, candidate) in tuning.all() {
             p.result(&format!("{field}.guidance"), candidate.guidance.check());
             p.result(&format!("{field}.sampler"), candidate.sampler(self.schedule, 0.0).check());
+            // The norm would run over all trajectories of the tuning, and later over one's samples.
+            let over_all = matches!(candidate.guidance, Guidance::Dps { norm: DpsNorm::Batch, .. });
+            let reason = "DPS with norm: Batch depends on how many are sampled at once; choose norm: Sample";
+            p.that(!over_all, &format!("{field}.guidance"), reason);
         }
         for name in tuning.chosen.keys() {
             let is_there = self.observations.iter().any(|o| o.name == *name);

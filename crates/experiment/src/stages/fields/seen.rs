@@ -27,27 +27,34 @@ pub(super) fn seen(
     if shape[1] != states.len() || y.shape() != &shape[1..] {
         return None;
     }
-    let is_vorticity = chain.iter().any(|op| matches!(op, Operator::Vorticity));
-    let is_bent = chain.iter().any(|op| matches!(op, Operator::Saturate));
-    // The period in points of what differences are taken of: of the coarsened field, or of every n-th of its points; none
-    // where they do not divide it.
+    let position = |wanted: &Operator| chain.iter().position(|op| *op == wanted);
+    let (vorticity, bent) = (position(&Operator::Vorticity), position(&Operator::Saturate));
+    // A curl of what is bent is no vorticity, and bends back to none.
+    if bent.is_some_and(|bent| vorticity.is_none_or(|vorticity| bent < vorticity)) {
+        return None;
+    }
+    let is_vorticity = vorticity.is_some();
+    // Points between those that differences are taken of.
     let differenced = chain.iter().take_while(|op| !matches!(op, Operator::Vorticity));
-    let period = differenced.fold(n, |period, op| match op {
-        Operator::Coarsen(factor) | Operator::Subsample(factor) => period / factor,
-        _ => period,
-    });
+    let spacing: usize = differenced
+        .map(|op| match op {
+            Operator::Coarsen(factor) | Operator::Subsample(factor) => *factor,
+            _ => 1,
+        })
+        .product();
+    let period = n as f64 / spacing as f64;
     let mut out = vec![None; length];
     for (values, &state) in y.outer_iter().zip(&states) {
         let mut field = match (values.ndim(), is_vorticity) {
-            (3, false) => curl(&values.into_dimensionality::<Ix3>().ok()?, period)?,
+            (3, false) => curl(&values.into_dimensionality::<Ix3>().ok()?, spacing, n)?,
             (3, true) => values.index_axis_move(Axis(2), 0).into_dimensionality().ok()?.to_owned(),
             (2, true) => values.into_dimensionality().ok()?.to_owned(),
             _ => return None,
         };
-        if is_bent {
+        if bent.is_some() {
             field.mapv_inplace(|s| if s.abs() < 1.0 { s / (1.0 - s.abs()) } else { f64::NAN });
         }
-        field.mapv_inplace(|w| -w * period as f64 / TAU);
+        field.mapv_inplace(|w| -w * period / TAU);
         for (op, before) in steps.iter().rev() {
             field = lifted(op, &field, [before[2], before[3]])?;
         }
@@ -59,10 +66,10 @@ pub(super) fn seen(
 /// ∂u/∂y − ∂v/∂x by central differences of points that are there: across the period where all of its points are, NaN at
 /// the edges where not.
 ///
-/// Shapes: `velocity` [h, w, 2].
-fn curl(velocity: &ArrayView3<'_, f64>, period: usize) -> Option<Array2<f64>> {
+/// Shapes: `velocity` [h, w, 2], every `spacing`-th of n × n points or a part of these.
+fn curl(velocity: &ArrayView3<'_, f64>, spacing: usize, n: usize) -> Option<Array2<f64>> {
     let (h, w, components) = velocity.dim();
-    let is_whole = (h, w) == (period, period);
+    let is_whole = (h * spacing, w * spacing) == (n, n);
     (components == 2).then(|| {
         Array2::from_shape_fn((h, w), |(x, y)| {
             if !is_whole && (x == 0 || y == 0 || x + 1 == h || y + 1 == w) {
@@ -139,7 +146,7 @@ mod tests {
             (Operator::Compose(vec![Operator::EveryNth(2), Operator::Coarsen(2)]), n * n, 0.7),
             (Operator::Subsample(2), 16 * 16, 0.4),
             // 7 of 32 points, which no period is of.
-            (Operator::Subsample(5), 5 * 5, 1.6),
+            (Operator::Subsample(5), 5 * 5, 1.25),
             (
                 Operator::Compose(vec![Operator::Coarsen(2), Operator::Crop { start: [3, 4], size: [8, 9] }]),
                 4 * 6 * 7,
@@ -198,6 +205,9 @@ mod tests {
             Operator::Divergence,
             Operator::Difference { first: 0, second: 2 },
             Operator::Components(vec![0]),
+            // The curl of bent velocities is no vorticity.
+            Operator::Compose(vec![Operator::Coarsen(2), Operator::Saturate]),
+            Operator::Compose(vec![Operator::Saturate, Operator::Vorticity]),
         ] {
             assert!(seen(&operator, &y(&operator), (3, 8)).is_none(), "{operator:?}");
         }

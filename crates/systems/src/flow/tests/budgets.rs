@@ -41,6 +41,7 @@ fn advection_conserves_energy_and_enstrophy_by_the_rule_of_two_thirds() {
     assert!(with.iter().all(|&t| t < 1e-14), "{with:?}");
     let without = transfers(&unforced.aliased());
     assert!(without.iter().all(|&t| t > 1e-4), "{without:?}");
+    println!("transfer of energy and enstrophy {with:?}, without the mask {without:?}");
 }
 
 /// dE/dt = ⟨u f⟩ − 2 μ E − 2 ν Z, and dZ/dt = ⟨ω ∇×f⟩ − 2 μ Z − 2 ν P, over one state of a developed flow.
@@ -72,6 +73,7 @@ fn energy_and_enstrophy_balance_their_sources() {
     for i in 0..2 {
         let error = (last[i] - first[i] - gained[i]).abs() / last[i];
         assert!(error < 1e-6, "{i}: {error:e}");
+        println!("budget of {} closes within {error:.1e}", ["energy", "enstrophy"][i]);
     }
 }
 
@@ -93,4 +95,5 @@ fn the_inviscid_flow_loses_enstrophy_at_order_five() {
         assert!((24.0..40.0).contains(&(pair[0] / pair[1])), "{lost:?}");
     }
     assert!(lost[2].abs() < 1e-7 && lost[2] > 0.0, "{lost:?}");
+    println!("inviscid: share of enstrophy lost in 50, 100, 200 steps {lost:?}");
 }

@@ -16,6 +16,7 @@ fn the_taylor_green_vortex_decays_as_it_should() {
         assert!((before.enstrophy - 0.5 * (k * k) as f64).abs() < 1e-14);
         let ratio = of(&after(&flow, &first, 5.0, 100)).energy / before.energy;
         assert!((ratio - want).abs() < 1e-13, "{ratio}");
+        println!("Taylor–Green, k = {k}, ν = {nu}: energy off by {:.1e}", ratio - want);
     }
 }
 
@@ -44,4 +45,5 @@ fn the_laminar_profile_is_reached_at_order_four_and_kept() {
     assert!(errors[2] < 1e-12, "{errors:?}");
     let drift = distance(&after(&flow, &laminar(amplitude), 5.0, 200), &laminar(amplitude));
     assert!(drift < 1e-13, "{drift}");
+    println!("laminar profile: off in 25, 50, 100 steps from rest {errors:?}, kept within {drift:.1e}");
 }

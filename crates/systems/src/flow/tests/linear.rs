@@ -160,7 +160,22 @@ fn growth_rates_are_those_of_the_linear_equation() {
             (got.re - truncated.re).abs() < 2e-8 && (got.im.abs() - truncated.im.abs()).abs() < 2e-8,
             "{k:?}: {got}, not {truncated}"
         );
+        println!("growth of {k:?}: {got:.10}, by the matrix {truncated:.10}");
     }
+}
+
+/// Waves of one wavenumber leave each other alone: (4, 0) only decays, at 16 ν + μ.
+#[test]
+fn a_wave_of_the_bases_own_wavenumber_decays_by_friction_alone() {
+    let flow = flow(96, (1e-3, 0.1), 0.116);
+    let mut state: SpectralState<f64> = SpectralState::rest(flow.modes());
+    state.add_wave((0, 4), Complex::new(-2.0, 0.0));
+    state.add_wave((4, 0), Complex::new(3e-8, 4e-8));
+    let first = state.mode(4, 0);
+    Solver::new(&flow).integrate(&mut state, 1.0, 100);
+    let rate = (state.mode(4, 0) / first).ln();
+    println!("growth of (4, 0): {rate:.10}");
+    assert!((rate - Complex::new(-0.116, 0.0)).norm() < 1e-10, "{rate}");
 }
 
 /// The onset is where the growth of (1, 0) is zero on u = sin(n y)/(ν n²), without drag.
@@ -185,6 +200,7 @@ fn the_onset_of_instability_is_where_theory_has_it() {
         let flow = Flow::new("onset", (48, 48), (viscosity, 0.0), forcing, 0.2, start).unwrap();
         let got = measured(&flow, critical / f64::from(n * n), (1, 0), 60);
         assert!(got.norm() < 1e-7, "n = {n}: {got}");
+        println!("growth at Re {critical} on n = {n}: {got:.1e}");
     }
     // With drag the first to grow is (2, 0).
     let viscosity = 0.07702214573;

@@ -14,6 +14,7 @@ fn the_step_is_of_order_four() {
         assert!(order > 3.9, "order {order}, errors {errors:?}");
     }
     assert!(errors[2] < 5e-7, "{errors:?}");
+    println!("off after one state in 40, 80, 160 steps: {errors:?}");
 }
 
 /// ω₀ = cos x + ½ sin(2x + 3y) + 0.7 cos(3x − y) + 0.2 cos 4y, checked in order and resolution up to 192² in 800 steps.
@@ -47,6 +48,10 @@ fn the_golden_run_is_met() {
     let thin = Diagnostics::of(&golden(128, 1e-3, 400), forcing);
     assert!((thin.energy - 0.387261810319).abs() < 1e-10, "{}", thin.energy);
     assert!((thin.enstrophy - 3.594773251).abs() < 1e-7, "{}", thin.enstrophy);
+    println!(
+        "golden runs: E {:.12}, Z {:.12}; E {:.12}, Z {:.9}",
+        d.energy, d.enstrophy, thin.energy, thin.enstrophy
+    );
 }
 
 /// One state later, as it is seen, beside 256² points: what a coarser grid loses.
@@ -82,6 +87,7 @@ fn single_precision_is_enough_for_data() {
     Solver::new(&flow).advance(&mut single).unwrap();
     let error = distance(&single.cast(), &double);
     assert!(error > 0.0 && error < 2e-6, "{error:e}");
+    println!("f32 beside f64 after one state: {error:.1e}");
 }
 
 /// Steps are a function of the state, and the state is all that a transition needs.

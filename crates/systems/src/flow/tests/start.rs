@@ -21,6 +21,7 @@ fn first_states_have_the_published_law() {
     // 4.5 standard errors of the difference of two such means.
     assert!((energy - 0.674).abs() < 0.053, "{energy}");
     assert!((enstrophy - 13.87).abs() < 1.1, "{enstrophy}");
+    println!("first states: E {energy:.3}, Z {enstrophy:.2} over {draws} draws");
     let want = [3.37e-3, 6.58e-2, 0.156, 0.230, 0.102, 6.56e-2, 2.70e-2, 1.36e-2, 7.18e-3, 2.11e-3];
     for (k, (got, want)) in spectrum[1..].iter().zip(want).enumerate() {
         // A shell of radius k has about 2 π k modes, of which half are independent.
@@ -37,6 +38,23 @@ fn a_member_starts_alike_on_every_grid() {
     assert!(distance(&coarse, &fine) < 5e-3);
     let ratio = coarse.mode(2, 3) / fine.mode(2, 3);
     assert!((ratio - coarse.mode(-1, 2) / fine.mode(-1, 2)).norm() < 1e-12);
+}
+
+/// Where the filter leaves something beyond the modes that are drawn, or numbers too small for a state, it is another law.
+#[test]
+fn a_peak_outside_what_is_drawn_is_refused() {
+    let of = |peak_wavenumber: f64| {
+        let start = FlowStart::Filtered { peak_wavenumber, max_speed: 3.0 };
+        Flow::new("decay", (128, 128), (1e-3, 0.1), Forcing { wavenumber: 4, amplitude: 0.0 }, 0.2, start)
+    };
+    for peak in [0.5, 4.0, 8.0] {
+        let flow = of(peak).unwrap();
+        let state = flow.start().draw::<f32>(&mut Solver::new(&flow), &Stream::new(3, 0), 0);
+        assert!(state.is_finite(), "{peak}");
+    }
+    for peak in [0.0, 0.01, 8.5, f64::NAN] {
+        assert!(of(peak).unwrap_err().to_string().contains("`start.peak_wavenumber`"), "{peak}");
+    }
 }
 
 #[test]
