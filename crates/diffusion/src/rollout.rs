@@ -123,6 +123,30 @@ impl Rollout {
         Blocks::new(self, length).map(|blocks| blocks.width)
     }
 
+    /// The sampler's step that a window which is warmed begins with: of a cycle the first whose time is at most the start.
+    ///
+    /// Errors: the start leaves no step; a time grid that can't be.
+    pub fn first_step(&self, sampler: &Sampler) -> Result<u32, DiffusionError> {
+        let Self::Cycle { start, .. } = *self else { return Ok(0) };
+        let times = sampler.times()?;
+        let steps = &times[..times.len() - 1];
+        match steps.iter().position(|&t| t <= start) {
+            Some(first) => Ok(first as u32),
+            None => refuse(format!(
+                "the start {start} is below the last step's time {}, and leaves no step; raise it, or take more steps",
+                steps[steps.len() - 1]
+            )),
+        }
+    }
+
+    /// Whether it can follow what an operator shows.
+    ///
+    /// Errors: the operator ties states together, of which a window of a fixed lag or a cycle sees some.
+    pub fn check_operator(&self, operator: &Operator) -> Result<(), DiffusionError> {
+        let sees_some = matches!(self, Self::FixedLag { .. } | Self::Cycle { .. });
+        if sees_some && operator.on_each_state().is_none() { refuse(tied(operator)) } else { Ok(()) }
+    }
+
     /// Blocks of the whole, on trajectories of `length`.
     ///
     /// Errors: as [`Rollout::check`].
@@ -159,6 +183,12 @@ impl Conditioning {
     }
 }
 
+fn tied(operator: &Operator) -> String {
+    format!(
+        "{operator:?} ties states together, and a window sees some of them; smooth all at once, or observe single states"
+    )
+}
+
 fn refuse<T>(reason: impl Into<String>) -> Result<T, DiffusionError> {
     Err(DiffusionError::Rollout { reason: reason.into() })
 }
@@ -180,7 +210,7 @@ impl<P: NoisePredictor> Rolling<P> {
         let seen = self.seen(shape)?;
         let tasks = self.tasks(executor, &blocks, &window, seen.as_ref())?;
         let warm = match self.rollout {
-            Rollout::Cycle { start, .. } => Some(self.warm(&tasks, start)?),
+            Rollout::Cycle { .. } => Some(self.warm(&tasks)?),
             _ => None,
         };
         Ok(RolloutRun {
@@ -214,15 +244,8 @@ impl<P: NoisePredictor> Rolling<P> {
                 "an exact observation and known states can't be guided as one; give it a noise, or `conditioning: Levels`",
             );
         }
-        Seen::new(observation, shape).map_or_else(
-            || {
-                refuse(format!(
-                    "{:?} ties states together, and a window sees some of them; smooth all at once, or observe single states",
-                    observation.operator
-                ))
-            },
-            |seen| Ok(Some(seen)),
-        )
+        Seen::new(observation, shape)
+            .map_or_else(|| refuse(tied(&observation.operator)), |seen| Ok(Some(seen)))
     }
 
     /// Programs of what blocks are made of.
@@ -292,14 +315,8 @@ impl<P: NoisePredictor> Rolling<P> {
     }
 
     /// The analysis begun where the grid first reaches the start.
-    fn warm(&self, tasks: &Tasks, start: f64) -> Result<SamplerRun, DiffusionError> {
-        let times = self.sampler.times()?;
-        let last = times[times.len() - 2];
-        let Some(first) = times[..times.len() - 1].iter().position(|&t| t <= start) else {
-            return refuse(format!(
-                "the start {start} is below the last step's time {last}, and leaves no step; raise it, or take more steps"
-            ));
-        };
-        tasks.analysis.as_ref().expect("a cycle has an observation: checked").starting_at(first as u32)
+    fn warm(&self, tasks: &Tasks) -> Result<SamplerRun, DiffusionError> {
+        let first = self.rollout.first_step(&self.sampler)?;
+        tasks.analysis.as_ref().expect("a cycle has an observation: checked").starting_at(first)
     }
 }

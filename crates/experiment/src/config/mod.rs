@@ -4,6 +4,7 @@ mod evaluation;
 mod load;
 mod prior;
 mod recipe;
+mod rollouts;
 mod settings;
 #[cfg(test)]
 mod tests;

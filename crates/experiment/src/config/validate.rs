@@ -1,14 +1,12 @@
 //! Checks across fields, all reported at once.
 
 use super::prior::check_posterior;
-use super::{Experiment, ObservationConfig, Recipe, RolloutConfig, SamplerConfig, ScoreConfig, Settings};
+use super::{Experiment, Recipe, SamplerConfig, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
 use crate::stages::prior::NAME as PRIOR;
 use ndarray::ArrayD;
-use sda_diffusion::{
-    Conditioning, GlobalScore, Guidance, Levels, NoisePredictor, Posterior, Rollout, Twisted,
-};
+use sda_diffusion::{GlobalScore, Levels, NoisePredictor, Posterior, Twisted};
 use sda_nn::Network;
 use sda_observe::Observation;
 use std::collections::BTreeSet;
@@ -266,75 +264,6 @@ impl Experiment {
         for (i, o) in self.observations.iter().enumerate() {
             let reason = "«prior» is what the samples of the prior alone are called: choose another name";
             p.that(o.name != PRIOR, &format!("observations.{i}.name"), reason);
-        }
-    }
-
-    fn check_rollouts(&self, p: &mut Problems) {
-        let (length, a) = (self.assimilation.length, &self.assimilation);
-        let mut names = BTreeSet::new();
-        for (i, r) in self.rollouts.iter().enumerate() {
-            let at = |field: &str| format!("rollouts.{i}.{field}");
-            let plain = r.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-            p.that(plain && !r.name.is_empty(), &at("name"), "must be letters, digits, '_' or '-'");
-            p.that(names.insert(&r.name), &at("name"), format!("«{}» is there twice", r.name));
-            let is_known = self.observations.iter().any(|o| o.name == r.observation);
-            p.that(is_known, &at("observation"), format!("there is no observation «{}»", r.observation));
-            let own = |o: &&ObservationConfig| {
-                o.name == r.observation && (o.length.is_some() || o.target.is_some())
-            };
-            let reason =
-                "a rollout follows an observation of assimilation.length states of a test trajectory";
-            p.that(!self.observations.iter().any(|o| own(&o)), &at("observation"), reason);
-            p.result(&at("conditioning"), r.conditioning.check());
-            p.result(&at("corrections"), a.sampler.with(self.schedule, r.corrections, 0.0).check());
-            if let Some(guidance) = &r.guidance {
-                p.result(&at("guidance"), guidance.check());
-            }
-            let is_told = r.conditioning == Conditioning::Levels;
-            let is_guided = !(is_told && matches!(r.rollout, Rollout::Forecast { .. }));
-            let guidance = r.guidance.as_ref().unwrap_or(&a.guidance);
-            let reason = "JFPS has no covariance for a rollout's windows; choose MMPS, TMPD or SDA";
-            p.that(!(is_guided && matches!(guidance, Guidance::Jfps { .. })), &at("guidance"), reason);
-            let reason = "Levels needs a network that reads each state's level, and training.levels is Shared; choose \
-                          Guided, or a network that was trained with PerState";
-            let is_read = self.training.levels != Levels::Shared || r.rollout == Rollout::Smoothing;
-            p.that(!is_told || is_read, &at("conditioning"), reason);
-            self.check_what_is_followed(p, r, &at("rollout"));
-            match r.rollout.width(length) {
-                Err(e) => p.add(&at("rollout"), e.to_string()),
-                Ok(width) => {
-                    let window = self.score.window();
-                    let fits = matches!(self.score, ScoreConfig::Global { .. }) || width >= window;
-                    let reason = format!(
-                        "has windows of {width} states, and the network's are of {window}; lengthen them"
-                    );
-                    p.that(fits, &at("rollout"), reason);
-                }
-            }
-        }
-    }
-
-    /// What a rollout follows is seen state by state, and a cycle's start leaves it a step.
-    fn check_what_is_followed(&self, p: &mut Problems, r: &RolloutConfig, field: &str) {
-        if let Rollout::FixedLag { .. } | Rollout::Cycle { .. } = r.rollout
-            && let Some(o) = self.observations.iter().find(|o| o.name == r.observation)
-        {
-            let reason = format!(
-                "follows states one by one, and «{}» ties states together; smooth all at once, or observe single states",
-                o.name
-            );
-            p.that(o.operator.on_each_state().is_some(), field, reason);
-        }
-        let sampler = self.assimilation.sampler.with(self.schedule, r.corrections, 0.0);
-        if let Rollout::Cycle { start, .. } = r.rollout
-            && sampler.check().is_ok()
-            && let Ok(times) = sampler.times()
-        {
-            let last = times[times.len() - 2];
-            let reason = format!(
-                "the start {start} is below the last step's time {last}, and leaves no step; raise it, or take more steps"
-            );
-            p.that(start.is_nan() || start >= last, field, reason);
         }
     }
 

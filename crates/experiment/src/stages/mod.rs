@@ -3,6 +3,7 @@
 pub(crate) mod assimilate;
 mod calibration;
 mod checkpoint;
+mod checks;
 mod climate;
 mod covariance;
 mod drawn;
