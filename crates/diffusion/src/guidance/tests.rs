@@ -110,6 +110,23 @@ fn a_perfect_fit_pulls_nowhere() {
     assert!(got.iter().all(|&x| x == 0.0), "{got}");
 }
 
+/// One number of one sample, where an array of ones is a reshape of one: s = μ (y − μ x)/(σ_y² + σ²).
+#[test]
+fn a_single_number_is_guided() {
+    for guidance in [Guidance::Tmpd, Guidance::Pigdm { iterations: 1 }, Guidance::mmps(1)] {
+        let observation =
+            Observation::new(Operator::Identity, ArrayD::from_elem(vec![1, 1], 0.7), 0.1).unwrap();
+        let posterior = Posterior::new(Unit, observation, guidance.clone());
+        let mut g = Graph::new();
+        let x = g.constant(ArrayD::from_elem(vec![1, 1, 1], 0.4));
+        let [mu, sigma] = [MU, SIGMA].map(|value| g.scalar(value));
+        let node = posterior.emit(&mut g, x, &TimeNodes { features: mu, mu, sigma });
+        let got = evaluate(g, &posterior.conditions(&[1, 1, 1]), &[node]).remove(0)[[0, 0, 0]];
+        let score = MU * (0.7 - MU * 0.4) / (0.01 + SIGMA * SIGMA);
+        assert!((got - SIGMA * (0.4 - score)).abs() < 1e-12, "{guidance:?}: {got}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let sda = Guidance::Sda { gamma: 0.01, detach: false };

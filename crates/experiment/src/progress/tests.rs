@@ -52,6 +52,10 @@ fn resumed_work_counts_in_the_position_and_not_in_the_rate() {
     lines.done.fetch_add(300, Ordering::Relaxed);
     lines.report(Duration::from_secs(30));
     assert_eq!(log.lines(), ["train: 80 %, 10/s, 20 s left, loss 0.05"]);
+    // The next part of the work was begun before, too.
+    lines.skip(100);
+    lines.report(Duration::from_secs(60));
+    assert_eq!(log.lines()[1], "train: 90 %, 5.00/s, 20 s left, loss 0.05");
 }
 
 #[test]
