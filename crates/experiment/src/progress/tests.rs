@@ -54,8 +54,8 @@ fn resumed_work_counts_in_the_position_and_not_in_the_rate() {
     assert_eq!(log.lines(), ["train: 80 %, 10/s, 20 s left, loss 0.05"]);
     // The next part of the work was begun before, too.
     lines.skip(100);
-    lines.report(Duration::from_secs(60));
-    assert_eq!(log.lines()[1], "train: 90 %, 5.00/s, 20 s left, loss 0.05");
+    lines.report(Duration::from_secs(80));
+    assert_eq!(log.lines()[1], "train: 90 %, 3.75/s, 26 s left, loss 0.05");
 }
 
 #[test]
