@@ -31,34 +31,67 @@ impl Aligned {
     }
 }
 
-/// GFLOP/s of independent fused multiply-adds on one core.
+/// GFLOP/s of independent fused multiply-adds on one core, with the widest vectors.
 #[cfg(target_arch = "x86_64")]
 fn peak() -> f64 {
-    use std::arch::x86_64::{_mm512_add_ps, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
+    use std::arch::x86_64::{
+        _mm256_add_ps, _mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm512_add_ps,
+        _mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    };
     const TURNS: usize = 4_000_000;
-    #[target_feature(enable = "avx512f")]
-    fn run() -> f32 {
-        let (a, b) = (_mm512_set1_ps(1.0), _mm512_set1_ps(1e-9));
-        let mut sums = [_mm512_setzero_ps(); 24];
-        for _ in 0..TURNS {
-            for s in &mut sums {
-                *s = _mm512_fmadd_ps(a, b, *s);
+    macro_rules! turns {
+        ($name:ident, $features:literal, $n:literal, $set:ident, $zero:ident, $add:ident, $fmadd:ident, $end:ident) => {
+            #[target_feature(enable = $features)]
+            fn $name() -> f32 {
+                let (a, b) = ($set(1.0), $set(1e-9));
+                let mut sums = [$zero(); $n];
+                for _ in 0..TURNS {
+                    for s in &mut sums {
+                        *s = $fmadd(a, b, *s);
+                    }
+                    std::hint::black_box(());
+                }
+                $end(sums.into_iter().fold($zero(), |all, s| $add(all, s)))
             }
-            std::hint::black_box(());
-        }
-        let mut all = _mm512_setzero_ps();
-        for s in sums {
-            all = _mm512_add_ps(all, s);
-        }
-        std::arch::x86_64::_mm512_reduce_add_ps(all)
+        };
     }
-    if Level::detect() < Level::Avx512 {
-        return f64::NAN;
-    }
+    turns!(
+        wide,
+        "avx512f",
+        24,
+        _mm512_set1_ps,
+        _mm512_setzero_ps,
+        _mm512_add_ps,
+        _mm512_fmadd_ps,
+        _mm512_reduce_add_ps
+    );
+    turns!(
+        narrow,
+        "avx2,fma",
+        12,
+        _mm256_set1_ps,
+        _mm256_setzero_ps,
+        _mm256_add_ps,
+        _mm256_fmadd_ps,
+        _mm256_cvtss_f32
+    );
+    let level = Level::detect();
     let start = Instant::now();
-    // SAFETY: the level includes AVX-512.
-    std::hint::black_box(unsafe { run() });
-    (TURNS * 24 * 32) as f64 / start.elapsed().as_secs_f64() / 1e9
+    // SAFETY: the level includes these instructions.
+    let flops = unsafe {
+        match level {
+            Level::Portable => return f64::NAN,
+            Level::Avx2 => {
+                std::hint::black_box(narrow());
+                12 * 16
+            }
+            Level::Avx512 | Level::Amx => {
+                std::hint::black_box(wide());
+                24 * 32
+            }
+        }
+    };
+    (TURNS * flops) as f64 / start.elapsed().as_secs_f64() / 1e9
 }
 
 #[cfg(not(target_arch = "x86_64"))]

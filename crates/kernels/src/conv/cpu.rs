@@ -1,4 +1,4 @@
-//! The fast form: without a matrix of columns on AMX tiles or with AVX-512, by the matrix library at other levels.
+//! The fast form: without a matrix of columns on AMX tiles or with AVX2 or AVX-512, else by the matrix library.
 
 use super::columns;
 #[cfg(target_arch = "x86_64")]
@@ -7,7 +7,7 @@ use super::{
     direct, filter,
 };
 #[cfg(target_arch = "x86_64")]
-use crate::matmul::pack::Form;
+use crate::matmul::{blocks::Vectors, pack::Form};
 use crate::{Call, Level};
 use sda_graph::{ConvGeometry, Face};
 
@@ -28,7 +28,7 @@ fn lengths(face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> Lengths {
 /// Whether a face is computed without columns.
 #[cfg(target_arch = "x86_64")]
 fn is_direct(level: Level, face: Face, g: &ConvGeometry) -> bool {
-    level >= Level::Avx512
+    Vectors::of(level).is_some()
         && (face != Face::Input || (Axis::has_input_phases(g, 0) && Axis::has_input_phases(g, 1)))
 }
 
@@ -53,7 +53,7 @@ fn form(level: Level, face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> Opti
     let [h, w] = g.output();
     let many = shapes[0][0] * h * w >= TILE_POINTS;
     let tiles = level == Level::Amx && many && direct::fills_tiles(face, l);
-    Some(if tiles { Form::Tiles } else { Form::Panels })
+    Some(if tiles { Form::Tiles } else { Form::Panels(Vectors::of(level)?) })
 }
 
 /// Whether a filter's gradient is computed on tiles.
@@ -91,13 +91,14 @@ pub(crate) fn pack(
 
 pub(crate) fn scratch_len(level: Level, face: Face, g: &ConvGeometry, shapes: &[&[usize]]) -> usize {
     #[cfg(target_arch = "x86_64")]
-    if is_direct(level, face, g) {
+    if let (Some(vectors), true) = (Vectors::of(level), is_direct(level, face, g)) {
         let l = lengths(face, g, shapes);
         if face == Face::Filter {
             return filter::scratch_len(filter_by_tiles(level, l), l);
         }
         let len = |form| direct::scratch_len(form, face, l);
-        return if level == Level::Amx { len(Form::Tiles).max(len(Form::Panels)) } else { len(Form::Panels) };
+        let panels = len(Form::Panels(vectors));
+        return if level == Level::Amx { len(Form::Tiles).max(panels) } else { panels };
     }
     let _ = (level, face);
     columns::scratch_len(g, shapes)
@@ -113,18 +114,18 @@ pub(crate) fn cpu(
     parallel: bool,
 ) {
     #[cfg(target_arch = "x86_64")]
-    if is_direct(level, face, g) {
+    if let (Some(vectors), true) = (Vectors::of(level), is_direct(level, face, g)) {
         let mut l = lengths(face, g, call.shapes);
         l.adds = call.adds;
         let (a, b) = (call.inputs[0], call.inputs[1]);
         if face == Face::Filter {
-            filter::run(filter_by_tiles(level, l), l, a, b, call.output, scratch, parallel);
+            filter::run((vectors, filter_by_tiles(level, l)), l, a, b, call.output, scratch, parallel);
         } else if l.ci * l.co == 0 {
             call.output.fill(0.0);
         } else {
             let packed = packed.expect("convolution: the caller packs weights where packed_len says so");
-            let panels = packed.len() == direct::packed_len(Form::Panels, face, l);
-            let form = if panels { Form::Panels } else { Form::Tiles };
+            let panels = Form::Panels(vectors);
+            let form = if packed.len() == direct::packed_len(panels, face, l) { panels } else { Form::Tiles };
             direct::run(form, face, l, a, packed, call.output, scratch, parallel);
         }
         return;

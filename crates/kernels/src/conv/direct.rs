@@ -1,9 +1,9 @@
 //! The convolution and the gradient of its input as products without a matrix of columns: a strip of rows is laid out
-//! with its padding, split into bf16 parts for AMX or as it is for AVX-512, and a tap is a distance in it.
+//! with its padding, split into bf16 parts for AMX or as it is for vectors, and a tap is a distance in it.
 
 use super::axis::{Axis, Lengths, strip};
 use crate::matmul::amx::{self, TILE, with_tiles};
-use crate::matmul::avx512::{self, even};
+use crate::matmul::blocks::{self, Vectors};
 use crate::matmul::by_rows::aligned;
 use crate::matmul::pack::{Form, PANEL, Source, pack};
 use crate::matmul::tiles::{A_BYTES, row};
@@ -56,6 +56,14 @@ impl Phase {
     fn bytes(&self) -> usize {
         let (images, rows) = self.strip();
         (images * self.y.places(rows) * self.width() + TILE * self.x.step) * self.point()
+    }
+
+    /// Points of a block: adjacent ones of a row.
+    fn points(&self) -> usize {
+        match self.form {
+            Form::Tiles => TILE,
+            Form::Panels(vectors) => vectors.even(self.x.count),
+        }
     }
 
     fn terms(&self) -> usize {
@@ -192,10 +200,10 @@ unsafe fn phase(
                 // SAFETY: the caller's contract; each line is another part of the strip.
                 unsafe { lay_out(p, s, (line / lines, line % lines), input, memory) };
             });
-            let across = p.x.count.div_ceil(if p.form == Form::Tiles { TILE } else { even(p.x.count) });
+            let across = p.x.count.div_ceil(p.points());
             let pieces = s.images * s.rows * across;
             let groups = pieces.div_ceil(GROUP);
-            share(p.n.div_ceil(PANEL) * groups, parallel, |item| {
+            share(p.n.div_ceil(p.form.columns()) * groups, parallel, |item| {
                 let (_, weights, output, memory) = shared.get();
                 let (panel, first) = (item / groups, item % groups * GROUP);
                 let pieces = (first, pieces.min(first + GROUP), across);
@@ -203,7 +211,7 @@ unsafe fn phase(
                 unsafe {
                     match p.form {
                         Form::Tiles => by_tiles(p, s, panel, pieces, weights.cast(), output, memory),
-                        Form::Panels => by_panels(p, s, panel, pieces, weights, output, memory.cast()),
+                        Form::Panels(v) => by_panels(v, p, s, panel, pieces, weights, output, memory.cast()),
                     }
                 }
             });
@@ -213,7 +221,6 @@ unsafe fn phase(
 
 /// One row of a strip with its padding.
 #[allow(clippy::cast_ptr_alignment)] // a strip of numbers begins at a cache line
-#[target_feature(enable = "avx512f,avx512bw")]
 unsafe fn lay_out(p: &Phase, s: Strip, (image, line): (usize, usize), input: *const f32, to: *mut u8) {
     let (width, point) = (p.width(), p.point());
     let lines = p.y.places(s.rows);
@@ -290,8 +297,10 @@ unsafe fn by_tiles(
     }
 }
 
-/// A piece of up to 12 points by a panel of 32 columns at a time.
+/// A block of points by a panel of columns at a time.
+#[allow(clippy::too_many_arguments)] // as `by_tiles`, and the vectors
 unsafe fn by_panels(
+    vectors: Vectors,
     p: &Phase,
     s: Strip,
     panel: usize,
@@ -300,23 +309,24 @@ unsafe fn by_panels(
     output: *mut f32,
     strip: *const f32,
 ) {
-    let j = panel * PANEL;
-    let cols = PANEL.min(p.n - j);
+    let j = panel * vectors.columns();
+    let cols = vectors.columns().min(p.n - j);
     let width = cols.next_multiple_of(TILE);
     let terms = p.x.taps * p.c;
-    let walk = avx512::Walk {
+    let walk = blocks::Walk {
         row: p.x.step * p.c,
         step: (1, width),
         terms,
         runs: [(1, 0, 0), (p.y.taps, p.width() * p.c, terms * width)],
     };
     for at in first..end {
-        let (from, to, rows) = piece(p, s, at, across, even(p.x.count));
+        let (from, to, rows) = piece(p, s, at, across, p.points());
         // SAFETY: the caller's contract.
         unsafe {
             let (a, b, c) = (strip.add(from * p.c), weights.add(j * p.terms()), output.add(to + j));
             let row = p.x.pace * p.n;
-            avx512::block(&walk, &avx512::Block { a, rows, b, c, row, cols, accumulate: false });
+            let block = blocks::Block { a, rows, b, c, row, cols, is_padded: true, accumulate: false };
+            vectors.block(&walk, &block);
         }
     }
 }

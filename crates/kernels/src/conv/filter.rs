@@ -1,17 +1,16 @@
 //! The gradient of the filter, dw[tap] = Σ over points p of x[p + tap]ᵀ dy[p], strip by strip of points in order.
 //!
-//! With AVX-512 a strip of x is laid out with its padding and dy is read as it is. With AMX see [`tiles`].
+//! With vectors a strip of x is laid out with its padding and dy is read as it is. With AMX see [`tiles`].
 
 mod tiles;
 
 use super::axis::{Axis, Lengths, strip};
-use crate::matmul::avx512::{self, even};
+use crate::matmul::blocks::{self, Vectors};
 use crate::matmul::by_rows::aligned;
-use crate::matmul::pack::PANEL;
 use crate::share::{Shared, share};
 use tiles::Tiles;
 
-/// Bytes of a strip's laid out x at most with AVX-512.
+/// Bytes of a strip's laid out x at most with vectors.
 const STRIP: usize = 1 << 18;
 
 /// A strip: its first image and row of y, and how many.
@@ -39,7 +38,7 @@ pub(super) fn scratch_len(tiles: bool, l: Lengths) -> usize {
 
 /// dw from x and dy.
 pub(super) fn run(
-    tiles: bool,
+    (vectors, tiles): (Vectors, bool),
     l: Lengths,
     x: &[f32],
     dy: &[f32],
@@ -64,7 +63,7 @@ pub(super) fn run(
         if tiles {
             tiles::run(&Tiles::new(l), x, dy, dw, aligned(scratch), parallel);
         } else {
-            by_vectors(&Laid::new(l), x, dy, dw, scratch.as_mut_ptr(), parallel);
+            by_vectors(vectors, &Laid::new(l), x, dy, dw, scratch.as_mut_ptr(), parallel);
         }
     }
 }
@@ -100,6 +99,7 @@ impl Laid {
 }
 
 unsafe fn by_vectors(
+    vectors: Vectors,
     t: &Laid,
     x: *const f32,
     dy: *const f32,
@@ -109,7 +109,7 @@ unsafe fn by_vectors(
 ) {
     let (taps, ci, co) = (t.y.taps * t.x.taps, t.l.ci, t.l.co);
     let shared = Shared((x, dy, dw, memory));
-    let height = even(ci);
+    let height = vectors.even(ci);
     let across = ci.div_ceil(height);
     for s in strips(t.l.batch, t.y.count, t.strip()) {
         let lines = t.y.places(s.rows);
@@ -118,7 +118,7 @@ unsafe fn by_vectors(
             // SAFETY: the caller's contract; each line is another part of the strip.
             unsafe { lay_out(t, s, (line / lines, line % lines), x, memory) };
         });
-        let walk = avx512::Walk {
+        let walk = blocks::Walk {
             row: 1,
             step: (t.x.step * ci, co),
             terms: t.x.count,
@@ -131,14 +131,16 @@ unsafe fn by_vectors(
             let (_, dy, dw, memory) = shared.get();
             let (tap, i) = (item / across, item % across * height);
             let rows = height.min(ci - i);
-            for j in (0..co).step_by(PANEL) {
+            for j in (0..co).step_by(vectors.columns()) {
                 // SAFETY: the caller's contract; each item writes its own rows of dw.
                 unsafe {
                     let a = memory.add(tap / t.x.taps * t.row() + tap % t.x.taps * ci + i);
                     let b = dy.add((s.image * t.y.count + s.row) * t.x.count * co + j);
                     let c = dw.add((tap * ci + i) * co + j);
-                    let (cols, accumulate) = (PANEL.min(co - j), t.l.adds || s.image + s.row > 0);
-                    avx512::block(&walk, &avx512::Block { a, rows, b, c, row: co, cols, accumulate });
+                    let (cols, accumulate) = (vectors.columns().min(co - j), t.l.adds || s.image + s.row > 0);
+                    let is_padded = false;
+                    let block = blocks::Block { a, rows, b, c, row: co, cols, is_padded, accumulate };
+                    vectors.block(&walk, &block);
                 }
             }
         });

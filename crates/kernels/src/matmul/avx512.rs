@@ -4,52 +4,11 @@
 //! multiply-adds. Every element of C is summed in the order of its terms, whatever the block.
 
 use super::amx::mask;
+use super::blocks::{Block, Walk};
 use std::arch::x86_64::{
     __m512, __mmask16, _mm512_fmadd_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps,
     _mm512_setzero_ps,
 };
-
-/// Rows of a block.
-pub(crate) const ROWS: usize = 12;
-/// Columns of a block: two registers.
-pub(crate) const COLS: usize = 32;
-
-/// Where A and B are, as terms go by. Distances are in numbers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Walk {
-    /// From a row of A to the next.
-    pub(crate) row: usize,
-    /// From a term to the next in A and in B, and terms of a run.
-    pub(crate) step: (usize, usize),
-    pub(crate) terms: usize,
-    /// Runs of terms, outer and inner: (number, distance in A, distance in B).
-    pub(crate) runs: [(usize, usize, usize); 2],
-}
-
-impl Walk {
-    /// One run.
-    pub(crate) fn single(row: usize, step: (usize, usize), terms: usize) -> Self {
-        Self { row, step, terms, runs: [(1, 0, 0); 2] }
-    }
-}
-
-/// At most 12 × 32 of C.
-#[derive(Clone, Copy)]
-pub(crate) struct Block {
-    pub(crate) a: *const f32,
-    pub(crate) rows: usize,
-    pub(crate) b: *const f32,
-    pub(crate) c: *mut f32,
-    /// From a row of C to the next.
-    pub(crate) row: usize,
-    pub(crate) cols: usize,
-    pub(crate) accumulate: bool,
-}
-
-/// Rows of the blocks that `rows` rows are cut into: as even as can be.
-pub(crate) fn even(rows: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(ROWS).max(1))
-}
 
 /// Computes a block of C.
 ///

@@ -1,9 +1,10 @@
-//! The fast form: on AMX tiles where the product is large enough for them, with AVX-512 at those levels otherwise, by
-//! the matrix library at the others (which allocates its own pack buffers).
+//! The fast form: on AMX tiles where the product is large enough for them, with AVX2 or AVX-512 where the level has them,
+//! else by the matrix library (which allocates its own pack buffers).
 
 use super::Product;
 #[cfg(target_arch = "x86_64")]
 use super::{
+    blocks::Vectors,
     by_columns, by_rows, dots, in_bands,
     in_bands::Second,
     pack::{Form, Source, pack as pack_form},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{Call, Level};
 
-/// Rows from which B is packed for tiles, and for AVX-512 where its columns are adjacent: below, packing it for one
+/// Rows from which B is packed for tiles, and for vectors where its columns are adjacent: below, packing it for one
 /// product costs more than it saves (measured at 256 × 256).
 #[cfg(target_arch = "x86_64")]
 const TILE_ROWS: usize = 96;
@@ -22,15 +23,23 @@ const PANEL_ROWS: usize = 256;
 #[cfg(target_arch = "x86_64")]
 fn form(level: Level, ta: bool, tb: bool, shapes: &[&[usize]]) -> Option<Form> {
     let p = Product::new(ta, tb, shapes);
-    if level < Level::Avx512 || ta || shapes[0].len() != 2 || p.m * p.k * p.n == 0 {
+    let vectors = vectors(level, ta)?;
+    if ta || shapes[0].len() != 2 || p.m * p.k * p.n == 0 {
         return None;
     }
     let tiles = level == Level::Amx && p.m >= TILE_ROWS && p.k >= 16 && p.n >= 8;
     match (tiles, p.m >= PANEL_ROWS) {
         (true, _) => Some(Form::Tiles),
-        (false, true) => Some(Form::Panels),
+        (false, true) => Some(Form::Panels(vectors)),
         (false, false) => None,
     }
+}
+
+/// The vectors that a product is computed with, if not by the library: with AVX2 that is faster on Aᵀ, whose rows it packs
+/// (a block of six reads a line of the cache for six of its numbers).
+#[cfg(target_arch = "x86_64")]
+fn vectors(level: Level, ta: bool) -> Option<Vectors> {
+    Vectors::of(level).filter(|v| !ta || *v == Vectors::Avx512)
 }
 
 /// Whether a product of two activations, Aᵀ B, is worth splitting both.
@@ -79,7 +88,7 @@ pub(crate) fn pack(
 
 pub(crate) fn scratch_len(level: Level, ta: bool, tb: bool, shapes: &[&[usize]]) -> usize {
     #[cfg(target_arch = "x86_64")]
-    if level >= Level::Avx512 {
+    if let Some(vectors) = vectors(level, ta) {
         let p = Product::new(ta, tb, shapes);
         if by_tiles(level, &p, ta, tb) {
             return by_columns::scratch_len(p.m, p.k, p.n);
@@ -87,7 +96,7 @@ pub(crate) fn scratch_len(level: Level, ta: bool, tb: bool, shapes: &[&[usize]])
         if shapes[0].len() == 2 && !ta {
             return if level == Level::Amx { by_rows::scratch_len(p.m, p.k.div_ceil(32), p.n) } else { 0 };
         }
-        return if ta && tb { Form::Panels.len(p.k, p.n) } else { 0 };
+        return if ta && tb { Form::Panels(vectors).len(p.k, p.n) } else { 0 };
     }
     let _ = (level, ta, tb, shapes);
     0
@@ -115,10 +124,10 @@ pub(crate) fn cpu(
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if level >= Level::Avx512 {
+    if let Some(vectors) = vectors(level, ta) {
         match packed {
             Some(packed) => {
-                let form = Form::of_len(packed.len(), p.k, p.n);
+                let form = Form::of_len(vectors, packed.len(), p.k, p.n);
                 assert!(packed.len() >= form.len(p.k, p.n), "product: {} packed numbers", packed.len());
                 assert!(!ta && p.batch == 1, "product: nothing is packed for A transposed or a batch");
                 by_packed(&p, form, a, packed, c, scratch, parallel);
@@ -129,7 +138,7 @@ pub(crate) fn cpu(
                 // SAFETY: the asserts above; Rust's borrow of the output keeps it apart; the level was found here.
                 unsafe { by_columns::product(t, scratch, parallel) };
             }
-            None => as_it_is(&p, tb, a, b, c, scratch, parallel),
+            None => as_it_is(vectors, &p, tb, a, b, c, scratch, parallel),
         }
         return;
     }
@@ -155,10 +164,11 @@ fn by_packed(
 ) {
     let (c, accumulate) = (c.as_mut_ptr(), false);
     match form {
-        Form::Panels => {
+        Form::Panels(vectors) => {
             let b = Second::Panels(packed.as_ptr());
             let (m, k, n) = (p.m, p.k, p.n);
-            let t = in_bands::Product { m, k, n, a: a.as_ptr(), sa: p.a, b, c, row: p.n, accumulate };
+            let t =
+                in_bands::Product { vectors, m, k, n, a: a.as_ptr(), sa: p.a, b, c, row: p.n, accumulate };
             // SAFETY: `cpu` has checked the lengths; the level was found on this machine.
             unsafe { in_bands::product(t, parallel) };
         }
@@ -179,7 +189,16 @@ fn by_packed(
 
 /// A by any strides; B as it is, or packed into the scratch if neither its columns nor the rows of both are adjacent.
 #[cfg(target_arch = "x86_64")]
-fn as_it_is(p: &Product, tb: bool, a: &[f32], b: &[f32], c: &mut [f32], scratch: &mut [f32], parallel: bool) {
+fn as_it_is(
+    vectors: Vectors,
+    p: &Product,
+    tb: bool,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    scratch: &mut [f32],
+    parallel: bool,
+) {
     let (m, k, n) = (p.m, p.k, p.n);
     for q in 0..p.batch {
         let (a, b) = (a[q * m * k..].as_ptr(), b[q * k * n..].as_ptr());
@@ -187,18 +206,19 @@ fn as_it_is(p: &Product, tb: bool, a: &[f32], b: &[f32], c: &mut [f32], scratch:
         // SAFETY: `cpu` has checked the lengths; the level was found on this machine.
         unsafe {
             if tb && p.a == (k, 1) {
-                dots::product(dots::Dots { m, k, n, a, b, c }, parallel);
+                dots::product(vectors, dots::Dots { m, k, n, a, b, c }, parallel);
                 continue;
             }
             let b = if tb {
-                let packed = &mut scratch[..Form::Panels.len(k, n)];
+                let form = Form::Panels(vectors);
+                let packed = &mut scratch[..form.len(k, n)];
                 let source = Source { start: b, stride: k, transposed: true, k, n };
-                pack_form(Form::Panels, source, (0, k), packed.as_mut_ptr(), parallel);
+                pack_form(form, source, (0, k), packed.as_mut_ptr(), parallel);
                 Second::Panels(packed.as_ptr())
             } else {
                 Second::AsIs(b, n)
             };
-            let t = in_bands::Product { m, k, n, a, sa: p.a, b, c, row: n, accumulate: false };
+            let t = in_bands::Product { vectors, m, k, n, a, sa: p.a, b, c, row: n, accumulate: false };
             in_bands::product(t, parallel);
         }
     }

@@ -1,8 +1,11 @@
-//! C = A Bᵀ with AVX-512, both by rows as they are: 4 × 4 dot products at a time, nothing packed.
+//! C = A Bᵀ with vectors, both by rows as they are: 4 × 4 dot products at a time (with AVX2 3 × 4), nothing packed.
 //!
-//! Each element is 16 partial sums along k, added at the end. Per 16 terms eight loads feed sixteen multiply-adds; the
-//! rows of B stream by once, those of A stay in the first-level cache.
+//! Each element is 16 (8) partial sums along k, added at the end. Per 16 terms eight loads feed sixteen multiply-adds (with
+//! AVX2 per 8 terms seven feed twelve); the rows of B stream by once, those of A stay in the first-level cache.
 
+mod avx2;
+
+use super::blocks::Vectors;
 use crate::share::{Shared, share};
 use std::arch::x86_64::{
     __m128, __m512, _mm_storeu_ps, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_extractf32x4_ps,
@@ -34,13 +37,19 @@ pub(crate) struct Dots {
 /// The whole product.
 ///
 /// # Safety
-/// All elements lie inside their allocations, C apart from A and B; the machine has AVX-512.
-pub(crate) unsafe fn product(t: Dots, parallel: bool) {
+/// All elements lie inside their allocations, C apart from A and B; the machine has these vectors.
+pub(crate) unsafe fn product(vectors: Vectors, t: Dots, parallel: bool) {
     let shared = Shared(t);
     share(t.m.div_ceil(BAND), parallel && t.m * t.k * t.n >= WORTH_SHARING, |band| {
         let t = shared.get();
         // SAFETY: the caller's contract; bands have rows of C of their own.
-        unsafe { rows(&t, band * BAND, t.m.min((band + 1) * BAND)) };
+        unsafe {
+            let (first, end) = (band * BAND, t.m.min((band + 1) * BAND));
+            match vectors {
+                Vectors::Avx2 => avx2::rows(&t, first, end),
+                Vectors::Avx512 => rows(&t, first, end),
+            }
+        }
     });
 }
 

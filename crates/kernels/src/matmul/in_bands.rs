@@ -1,13 +1,12 @@
-//! C = A B with AVX-512: A by any strides, B as it is or in panels, by bands of rows where threads may share it.
+//! C = A B with vectors: A by any strides, B as it is or in panels, by bands of rows where threads may share it.
 
-use super::avx512::{COLS, ROWS, Walk, block, even};
-use super::{avx512, pack::PANEL};
+use super::blocks::{Block, Vectors, Walk};
 use crate::share::{Shared, share};
 
 /// Terms of one pass, so that what a panel of B and a block of A have of them stays in the first-level cache or near.
 const DEPTH: usize = 256;
 /// Rows of one pass: their terms stay in the second-level cache.
-const HEIGHT: usize = 20 * ROWS;
+const HEIGHT: usize = 240;
 /// Products below this many terms are not worth a second thread.
 const WORTH_SHARING: usize = 1 << 20;
 
@@ -16,13 +15,14 @@ const WORTH_SHARING: usize = 1 << 20;
 pub(crate) enum Second {
     /// Adjacent columns, and the distance from a row to the next.
     AsIs(*const f32, usize),
-    /// [`super::pack::Form::Panels`].
+    /// [`super::pack::Form::Panels`] of the same vectors.
     Panels(*const f32),
 }
 
 /// One product.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
+    pub(crate) vectors: Vectors,
     pub(crate) m: usize,
     pub(crate) k: usize,
     pub(crate) n: usize,
@@ -36,17 +36,18 @@ pub(crate) struct Product {
     pub(crate) accumulate: bool,
 }
 
-/// Rows of C that one thread takes at a time: an eighth of them in whole blocks, but no more than four blocks.
-fn band_rows(m: usize) -> usize {
-    (m / 8).next_multiple_of(ROWS).clamp(ROWS, 4 * ROWS)
+/// Rows of C that one thread takes at a time: an eighth of them in whole blocks, but no more than 48.
+fn band_rows(vectors: Vectors, m: usize) -> usize {
+    let rows = vectors.rows();
+    (m / 8).next_multiple_of(rows).clamp(rows, 48)
 }
 
 /// The whole product.
 ///
 /// # Safety
-/// All elements are inside their allocations, C apart from A and B; the machine has AVX-512.
+/// All elements are inside their allocations, C apart from A and B; the machine has these vectors.
 pub(crate) unsafe fn product(t: Product, parallel: bool) {
-    let rows = if parallel && t.m * t.k * t.n >= WORTH_SHARING { band_rows(t.m) } else { t.m };
+    let rows = if parallel && t.m * t.k * t.n >= WORTH_SHARING { band_rows(t.vectors, t.m) } else { t.m };
     let shared = Shared(t);
     share(t.m.div_ceil(rows), parallel, |band| {
         let t = shared.get();
@@ -64,7 +65,7 @@ unsafe fn run(t: &Product) {
         let terms = DEPTH.min(t.k - p);
         for first in (0..t.m).step_by(HEIGHT) {
             let end = t.m.min(first + HEIGHT);
-            for j in (0..t.n).step_by(COLS) {
+            for j in (0..t.n).step_by(t.vectors.columns()) {
                 // SAFETY: the caller's contract.
                 unsafe { blocks(t, (p, terms), first, end, j) };
             }
@@ -74,9 +75,10 @@ unsafe fn run(t: &Product) {
 
 /// A panel of columns by rows `first` … `end`.
 unsafe fn blocks(t: &Product, (p, terms): (usize, usize), first: usize, end: usize, j: usize) {
-    let cols = PANEL.min(t.n - j);
+    let cols = t.vectors.columns().min(t.n - j);
     // SAFETY: the caller's contract.
     unsafe {
+        let is_padded = matches!(t.b, Second::Panels(_));
         let (b, step) = match t.b {
             Second::AsIs(b, row) => (b.add(p * row + j), row),
             Second::Panels(b) => {
@@ -85,13 +87,13 @@ unsafe fn blocks(t: &Product, (p, terms): (usize, usize), first: usize, end: usi
             }
         };
         let walk = Walk::single(t.sa.0, (t.sa.1, step), terms);
-        let height = even(end - first);
+        let height = t.vectors.even(end - first);
         let mut i = first;
         while i < end {
             let rows = height.min(end - i);
             let (a, c) = (t.a.add(i * t.sa.0 + p * t.sa.1), t.c.add(i * t.row + j));
             let accumulate = t.accumulate || p > 0;
-            block(&walk, &avx512::Block { a, rows, b, c, row: t.row, cols, accumulate });
+            t.vectors.block(&walk, &Block { a, rows, b, c, row: t.row, cols, is_padded, accumulate });
             i += rows;
         }
     }

@@ -1,14 +1,19 @@
 //! C = op(A) op(B), rank 2 or batched rank 3.
 //!
-//! Exactness: a reduction of length K. Order: along K for each element with AVX-512, with AMX tiles in blocks
-//! of 32 terms, each to the accuracy of f32; else the matrix library's. None depends on the number of threads.
+//! Exactness: a reduction of length K. Order: along K for each element with AVX2 and AVX-512 (in partial
+//! sums of a register's lanes for A Bᵀ in a step of few rows), with AMX tiles in blocks of 32 terms, each to the accuracy of
+//! f32; else the matrix library's. None depends on the number of threads.
 //!
 //! Non-finite numbers: as the reference, but that with AMX ∞ times a number may be NaN where it would be ∞.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod blocks;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod by_columns;
 #[cfg(target_arch = "x86_64")]

@@ -1,22 +1,23 @@
-//! The second operand of products, once, in the order in which it is read: panels of 32 columns (the last may have 16),
-//! padded with zeros.
+//! The second operand of products, once, in the order in which it is read: panels of 32 columns (the last may have 16), for
+//! AVX2 of 16, padded with zeros.
 //!
-//! For AVX-512 a panel is [k][columns] f32 numbers, for AMX [k / 32] times the tiles of [`super::tiles`].
+//! For vectors a panel is [k][columns] f32 numbers, for AMX [k / 32] times the tiles of [`super::tiles`].
 
 use super::amx::{B_BYTES, DEPTH, TILE, mask};
+use super::blocks::Vectors;
 use super::tiles::{b_bytes, pairs, pairs_of_columns};
 use super::transpose::transpose;
 use crate::share::{Shared, share};
 use std::arch::x86_64::{_mm512_maskz_loadu_ps, _mm512_setzero_ps, _mm512_storeu_ps};
 
-/// Columns of a panel.
+/// Columns of a panel of tiles.
 pub(crate) const PANEL: usize = 32;
 
 /// What a packed operand is read by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// AVX-512.
-    Panels,
+    /// Vectors.
+    Panels(Vectors),
     /// AMX.
     Tiles,
 }
@@ -25,14 +26,23 @@ impl Form {
     /// Numbers of the packed form of `k` terms (for tiles of whole blocks of 32) × `n` columns.
     pub(crate) fn len(self, k: usize, n: usize) -> usize {
         match self {
-            Self::Panels => k * n.next_multiple_of(TILE),
+            Self::Panels(_) => k * n.next_multiple_of(TILE),
             Self::Tiles => b_bytes(k, n) / 4,
         }
     }
 
-    /// Which form has this length: tiles are at least half as long again.
-    pub(crate) fn of_len(len: usize, k: usize, n: usize) -> Self {
-        if len == Self::Panels.len(k, n) { Self::Panels } else { Self::Tiles }
+    /// Which form has this length where panels are of these vectors: tiles are at least half as long again.
+    pub(crate) fn of_len(vectors: Vectors, len: usize, k: usize, n: usize) -> Self {
+        let panels = Self::Panels(vectors);
+        if len == panels.len(k, n) { panels } else { Self::Tiles }
+    }
+
+    /// Columns of a panel.
+    pub(crate) fn columns(self) -> usize {
+        match self {
+            Self::Panels(vectors) => vectors.columns(),
+            Self::Tiles => PANEL,
+        }
     }
 }
 
@@ -50,7 +60,7 @@ pub(crate) struct Source {
 /// Packs `source` as terms `first` … of an operand with `total` terms (multiples of 32 for tiles), panel by panel.
 ///
 /// # Safety
-/// The source is inside its allocation, and `to` holds the whole operand; the machine has AVX-512 F and BW.
+/// The source is inside its allocation, and `to` holds the whole operand; the machine has these vectors, for tiles AVX-512.
 pub(crate) unsafe fn pack(
     form: Form,
     s: Source,
@@ -59,20 +69,21 @@ pub(crate) unsafe fn pack(
     parallel: bool,
 ) {
     let shared = Shared((s, to));
-    share(s.n.div_ceil(PANEL), parallel, |panel| {
+    let columns = form.columns();
+    share(s.n.div_ceil(columns), parallel, |panel| {
         let (s, to) = shared.get();
-        let j = panel * PANEL;
-        let cols = PANEL.min(s.n - j);
+        let j = panel * columns;
+        let cols = columns.min(s.n - j);
         // SAFETY: the caller's contract; panels do not overlap.
         unsafe {
             match form {
-                Form::Panels => {
+                Form::Panels(vectors) => {
                     let width = cols.next_multiple_of(TILE);
                     let to = to.add(j * total + first * width);
-                    if s.transposed {
-                        panel_of_columns(s, j, cols, to);
-                    } else {
-                        panel_of_rows(s, j, cols, to);
+                    match (vectors, s.transposed) {
+                        (Vectors::Avx2, _) => narrow_panel(s, j, cols, to),
+                        (Vectors::Avx512, true) => panel_of_columns(s, j, cols, to),
+                        (Vectors::Avx512, false) => panel_of_rows(s, j, cols, to),
                     }
                 }
                 Form::Tiles => {
@@ -84,6 +95,31 @@ pub(crate) unsafe fn pack(
             }
         }
     });
+}
+
+/// A panel of 16 columns, in squares of 16 terms that stay in the first-level cache.
+unsafe fn narrow_panel(s: Source, j: usize, cols: usize, to: *mut f32) {
+    let (term, column) = if s.transposed { (1, s.stride) } else { (s.stride, 1) };
+    for first in (0..s.k).step_by(TILE) {
+        let terms = TILE.min(s.k - first);
+        let mut square = [[0f32; TILE]; TILE];
+        // SAFETY: the caller's contract: terms and columns that there are.
+        unsafe {
+            let from = s.start.add(first * term + j * column);
+            if s.transposed {
+                for i in 0..cols {
+                    for (p, row) in square.iter_mut().enumerate().take(terms) {
+                        row[i] = *from.add(p + i * column);
+                    }
+                }
+            } else {
+                for (p, row) in square.iter_mut().enumerate().take(terms) {
+                    row.as_mut_ptr().copy_from_nonoverlapping(from.add(p * term), cols);
+                }
+            }
+            to.add(first * TILE).copy_from_nonoverlapping(square.as_ptr().cast(), terms * TILE);
+        }
+    }
 }
 
 #[target_feature(enable = "avx512f")]
