@@ -117,7 +117,7 @@ impl Row {
             Guidance::Dps { zeta, .. } => format!("DPS ζ={zeta}"),
             Guidance::Pigdm { .. } => "ΠGDM".into(),
             Guidance::Tmpd => "TMPD".into(),
-            Guidance::Mmps { iterations, solver } if self.samples.is_some() => match solver {
+            Guidance::Mmps { iterations, solver, .. } if self.samples.is_some() => match solver {
                 Solver::ConjugateGradients => format!("MMPS {iterations} it."),
                 Solver::MinimalResidual => format!("MMPS {iterations} it. GCR"),
             },

@@ -74,8 +74,10 @@ impl Guided {
                 let sums = a.dot(&tweedie).dot(&a.t()).sum_axis(Axis(1)).mapv(|v| v.max(0.0));
                 Self::by(&prior, &denoised, &denoised, a, &(noise + Array2::from_diag(&sums)), sigma)
             }
-            Guidance::Mmps { .. } => {
-                Self::by(&prior, &denoised, &denoised, a, &(noise + a.dot(&tweedie).dot(&a.t())), sigma)
+            Guidance::Mmps { inflation, .. } => {
+                let gradient = &denoised * *inflation;
+                let covariance = noise + a.dot(&tweedie).dot(&a.t()) * *inflation;
+                Self::by(&prior, &denoised, &gradient, a, &covariance, sigma)
             }
             Guidance::Jfps { .. } => {
                 let v = inverse(&(inverse(c).unwrap() + eye(c.nrows()) / spread)).unwrap();

@@ -112,7 +112,8 @@ fn affine_guidances(numbers: usize) -> Vec<(Guidance, Option<PriorCovariance>)> 
         Guidance::Pigdm { iterations: 1 },
         Guidance::Tmpd,
         Guidance::mmps(40),
-        Guidance::Mmps { iterations: 40, solver: Solver::MinimalResidual },
+        Guidance::mmps_by(Solver::MinimalResidual, 40),
+        Guidance::Mmps { iterations: 40, solver: Solver::ConjugateGradients, inflation: 1.7 },
     ];
     let mut all: Vec<_> = plain.map(|guidance| (guidance, None)).into();
     all.extend([jfps(CovarianceForm::Stationary), jfps(CovarianceForm::LowRank { modes: numbers })]);

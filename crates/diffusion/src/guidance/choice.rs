@@ -53,6 +53,14 @@ pub enum Guidance {
         /// What solves for the observations' weights.
         #[serde(default, skip_serializing_if = "is_default")]
         solver: Solver,
+        /// λ, by which the denoised covariance is multiplied: the estimate is trusted less and the observation more than
+        /// Tweedie's formula says. Good values: 1 for an exact score; above 1 where a learned score errs by more than its
+        /// Jacobian knows, so that samples stay further from the observation than its noise.
+        ///
+        /// Source: Anderson & Anderson 1999, doi 10.1175/1520-0493(1999)127<2741:AMCIOT>2.0.CO;2 (multiplicative covariance
+        /// inflation, there of an ensemble filter's forecast).
+        #[serde(default = "no_inflation", skip_serializing_if = "is_no_inflation")]
+        inflation: f64,
     },
     /// The denoised covariance of Gaussian data whose covariance is estimated beforehand.
     Jfps {
@@ -123,6 +131,15 @@ fn two() -> usize {
     2
 }
 
+fn no_inflation() -> f64 {
+    1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_no_inflation(inflation: &f64) -> bool {
+    *inflation == no_inflation()
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_default(solver: &Solver) -> bool {
     *solver == Solver::default()
@@ -133,9 +150,14 @@ fn eight() -> usize {
 }
 
 impl Guidance {
-    /// MMPS with the default solver.
+    /// MMPS with the default solver, not inflated.
     pub fn mmps(iterations: usize) -> Self {
-        Self::Mmps { iterations, solver: Solver::default() }
+        Self::mmps_by(Solver::default(), iterations)
+    }
+
+    /// The same with a solver.
+    pub fn mmps_by(solver: Solver, iterations: usize) -> Self {
+        Self::Mmps { iterations, solver, inflation: no_inflation() }
     }
 
     /// Errors: a parameter out of its range.
@@ -151,7 +173,11 @@ impl Guidance {
             Self::Dps { zeta, .. } => check("DPS guidance", "zeta", expected, *zeta, accept),
             Self::Pigdm { iterations } => count("ΠGDM guidance", *iterations),
             Self::Tmpd => Ok(()),
-            Self::Mmps { iterations, .. } => count("MMPS guidance", *iterations),
+            Self::Mmps { iterations, inflation, .. } => {
+                count("MMPS guidance", *iterations)?;
+                let accept = |x: f64| x > 0.0 && x.is_finite();
+                check("MMPS guidance", "inflation", "finite and above 0", *inflation, accept)
+            }
             Self::Jfps { iterations, covariance } => {
                 count("JFPS guidance", *iterations)?;
                 let modes = if let CovarianceForm::LowRank { modes } = covariance { *modes } else { 1 };

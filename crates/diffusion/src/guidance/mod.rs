@@ -244,7 +244,9 @@ impl<P: NoisePredictor> Posterior<P> {
             Guidance::Dps { zeta, norm } => dps::emit(g, problem, *zeta, *norm),
             Guidance::Pigdm { iterations } => pigdm::emit(g, problem, *iterations),
             Guidance::Tmpd => tmpd::emit(g, problem),
-            Guidance::Mmps { iterations, solver } => mmps::emit(g, problem, *iterations, *solver),
+            Guidance::Mmps { iterations, solver, inflation } => {
+                mmps::emit(g, problem, *iterations, *solver, *inflation)
+            }
             Guidance::Jfps { iterations, .. } => {
                 let covariance = self.covariance.as_ref().expect("JFPS guidance: checked");
                 jfps::emit(g, problem, covariance, *iterations)

@@ -290,7 +290,7 @@ fn fields_are_guided_as_the_same_numbers_in_a_row() {
         Guidance::Pigdm { iterations: 3 },
         Guidance::Tmpd,
         Guidance::mmps(3),
-        Guidance::Mmps { iterations: 3, solver: Solver::MinimalResidual },
+        Guidance::mmps_by(Solver::MinimalResidual, 3),
         jfps,
     ] {
         for place in [Place::Composed, Place::Windowed] {
@@ -304,6 +304,17 @@ fn fields_are_guided_as_the_same_numbers_in_a_row() {
             }
         }
     }
+}
+
+#[test]
+fn inflation_is_a_finite_number_above_zero() {
+    let inflated = |inflation| Guidance::Mmps { iterations: 3, solver: Solver::default(), inflation };
+    for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let error = inflated(wrong).check().unwrap_err().to_string();
+        assert!(error.contains("MMPS guidance") && error.contains("inflation"), "{error}");
+    }
+    assert!(inflated(1.4).check().is_ok());
+    assert_eq!(inflated(1.0), Guidance::mmps(3));
 }
 
 /// ‖y − x̂ − M u‖/‖y − x̂‖ of each row after so many iterations on a system whose Jacobian is `Dense`'s, where all numbers are

@@ -341,6 +341,19 @@ mod tests {
         }
     }
 
+    /// None is what there was before there was an inflation, under the same key.
+    #[test]
+    fn an_inflation_changes_the_key_of_samples_alone_and_none_is_unsaid() {
+        let with = |text: &str| format!("assimilation.guidance={text}");
+        let plain = keys(&[&with("Mmps(iterations: 3)")]);
+        assert_eq!(keys(&[&with("Mmps(iterations: 3, inflation: 1.0)")]), plain);
+        let inflated = keys(&[&with("Mmps(iterations: 3, inflation: 1.4)")]);
+        assert_eq!(inflated[..4], plain[..4]);
+        assert!(inflated[4] != plain[4]);
+        let (e, _) = resolved(&[&with("Mmps(iterations: 3)")]);
+        assert!(!ron::to_string(&e.assimilation.guidance).unwrap().contains("inflation"));
+    }
+
     #[test]
     fn corrections_of_what_looks_back_have_keys_of_their_own() {
         let of = |integrator: &str, corrections| {

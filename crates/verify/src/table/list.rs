@@ -218,7 +218,7 @@ fn by_samples() -> Vec<Row> {
         Sampler { corrections: 1, langevin, largest_delta, ..plain() }
     };
     let few = Guidance::mmps;
-    let residual = |iterations| Guidance::Mmps { iterations, solver: Solver::MinimalResidual };
+    let residual = |iterations| Guidance::mmps_by(Solver::MinimalResidual, iterations);
     let table = [
         (Prior::Whole, Guidance::Dps { zeta: 1.0, norm: DpsNorm::Sample }, plain(), [0.25509, 0.14687]),
         (Prior::Whole, mmps(Prior::Whole), corrected(LangevinStep::Trajectory), [0.01840, 0.01836]),
