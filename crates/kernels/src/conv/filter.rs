@@ -1,6 +1,6 @@
 //! The gradient of the filter, dw[tap] = Σ over points p of x[p + tap]ᵀ dy[p], strip by strip of points in order.
 //!
-//! With vectors a strip of x is laid out with its padding and dy is read as it is. With AMX see [`tiles`].
+//! With AVX-512 a strip of x is laid out with its padding and dy is read as it is. With AMX see [`tiles`].
 
 mod tiles;
 
@@ -10,7 +10,9 @@ use crate::matmul::by_rows::aligned;
 use crate::share::{Shared, share};
 use tiles::Tiles;
 
-/// Bytes of a strip's laid out x at most with vectors.
+/// What it is computed with where not on tiles; others take columns.
+pub(super) const VECTORS: Vectors = Vectors::Avx512;
+/// Bytes of a strip's laid out x at most with AVX-512.
 const STRIP: usize = 1 << 18;
 
 /// A strip: its first image and row of y, and how many.
@@ -38,7 +40,7 @@ pub(super) fn scratch_len(tiles: bool, l: Lengths) -> usize {
 
 /// dw from x and dy.
 pub(super) fn run(
-    (vectors, tiles): (Vectors, bool),
+    tiles: bool,
     l: Lengths,
     x: &[f32],
     dy: &[f32],
@@ -63,7 +65,7 @@ pub(super) fn run(
         if tiles {
             tiles::run(&Tiles::new(l), x, dy, dw, aligned(scratch), parallel);
         } else {
-            by_vectors(vectors, &Laid::new(l), x, dy, dw, scratch.as_mut_ptr(), parallel);
+            by_vectors(&Laid::new(l), x, dy, dw, scratch.as_mut_ptr(), parallel);
         }
     }
 }
@@ -99,7 +101,6 @@ impl Laid {
 }
 
 unsafe fn by_vectors(
-    vectors: Vectors,
     t: &Laid,
     x: *const f32,
     dy: *const f32,
@@ -109,7 +110,7 @@ unsafe fn by_vectors(
 ) {
     let (taps, ci, co) = (t.y.taps * t.x.taps, t.l.ci, t.l.co);
     let shared = Shared((x, dy, dw, memory));
-    let height = vectors.even(ci);
+    let height = VECTORS.even(ci);
     let across = ci.div_ceil(height);
     for s in strips(t.l.batch, t.y.count, t.strip()) {
         let lines = t.y.places(s.rows);
@@ -131,16 +132,16 @@ unsafe fn by_vectors(
             let (_, dy, dw, memory) = shared.get();
             let (tap, i) = (item / across, item % across * height);
             let rows = height.min(ci - i);
-            for j in (0..co).step_by(vectors.columns()) {
+            for j in (0..co).step_by(VECTORS.columns()) {
                 // SAFETY: the caller's contract; each item writes its own rows of dw.
                 unsafe {
                     let a = memory.add(tap / t.x.taps * t.row() + tap % t.x.taps * ci + i);
                     let b = dy.add((s.image * t.y.count + s.row) * t.x.count * co + j);
                     let c = dw.add((tap * ci + i) * co + j);
-                    let (cols, accumulate) = (vectors.columns().min(co - j), t.l.adds || s.image + s.row > 0);
+                    let (cols, accumulate) = (VECTORS.columns().min(co - j), t.l.adds || s.image + s.row > 0);
                     let is_padded = false;
                     let block = blocks::Block { a, rows, b, c, row: co, cols, is_padded, accumulate };
-                    vectors.block(&walk, &block);
+                    VECTORS.block(&walk, &block);
                 }
             }
         });
