@@ -11,11 +11,13 @@ use super::{calibration, fields, modes};
 use crate::config::{Experiment, ObservationConfig, ScoreConfig, Settings, to_line};
 use crate::error::ExperimentError;
 use crate::figures::{Drawing, FigureError};
-use crate::report::{Cell, Facts, Image, Picture, Report, Table};
+use crate::report::{Cell, Facts, Image, Picture, Report, Table, significant};
 use crate::run::{Part, Run};
 use crate::versions::versions;
 
 const STAGE: &str = "report";
+/// Residual over noise above which samples are said not to explain what was observed; the published code's largest is 1.79.
+const MISSED: f64 = 2.0;
 
 /// Draws the figures and writes report.html, report.md and report.json: of one part, or of one for each variant.
 pub(crate) fn report(
@@ -154,6 +156,7 @@ fn assemble(run: &Run, parts: &[Part<'_>], tables: Vec<Table>, figures: Vec<Pict
     if diverged > 0 {
         notes.push(format!("{diverged} samples left the real numbers and are left out of the scores."));
     }
+    notes.extend(parts.iter().flat_map(missed));
     let tier = e.tier.clone().unwrap_or_default();
     let mut summary: Vec<String> = parts.iter().map(summary).collect();
     summary.push(format!("Source: {}", e.source));
@@ -180,6 +183,25 @@ fn assemble(run: &Run, parts: &[Part<'_>], tables: Vec<Table>, figures: Vec<Pict
             _ => run.loaded.resolved.clone(),
         },
     }
+}
+
+/// Notes on samples that do not explain what was observed: finite all the same, they may have no more to do with it.
+fn missed(part: &Part<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for o in &part.run.loaded.experiment.observations {
+        for &c in part.corrections(&o.name) {
+            let mean = part.scores.mean(&o.name, Some(c), "residual_over_noise");
+            let Some((ratio, _)) = mean.filter(|(ratio, _)| *ratio > MISSED) else { continue };
+            notes.push(format!(
+                "{}, C = {c}: samples of «{}» do not explain what was observed, of which {} times the noise is left; take \
+                 more steps, corrections, a larger γ or another guidance (Mmps).",
+                part.name(),
+                o.name,
+                significant(ratio)
+            ));
+        }
+    }
+    notes
 }
 
 /// Scores, calibration and modes of each observation, and how its settings were chosen where they were.

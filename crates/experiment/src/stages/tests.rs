@@ -271,6 +271,19 @@ fn samples_that_are_all_lost_are_told_and_break_nothing() {
     assert!(report.contains("left the real numbers"), "{report}");
 }
 
+/// Guidance so weak that samples are the prior's, beside a fine instrument and beside one that tells nothing.
+#[test]
+fn samples_that_miss_what_was_observed_are_told() {
+    let folder = workspace();
+    let told = |noise: &str| {
+        let settings = ["assimilation.guidance=Sda(gamma: 1e6)", noise];
+        let report = execute(folder.path(), ("run", 1), &settings, Arc::default()).unwrap().report;
+        report.notes.iter().any(|note| note.contains("«coarse» do not explain what was observed"))
+    };
+    assert!(told("observations.0.noise_std=0.01"));
+    assert!(!told("observations.0.noise_std=100.0"));
+}
+
 /// What is expected of samples does not hold of those that are left of them; what is lost is told again by scores alone.
 #[test]
 fn an_expectation_of_samples_that_are_lost_fails() {
