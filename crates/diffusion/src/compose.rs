@@ -8,7 +8,7 @@ use sda_graph::{Graph, NodeId};
 
 use crate::error::DiffusionError;
 use crate::known::KnownStates;
-use crate::predictor::{Estimate, Guide, Guided, NoisePredictor, TimeNodes, WindowRows};
+use crate::predictor::{Estimate, Guide, Guided, JacobianPart, NoisePredictor, TimeNodes, WindowRows};
 
 /// Windows of 2k + 1 states every `stride` states over a trajectory of L.
 ///
@@ -158,12 +158,24 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
         fold_both(g, &windows, &[(all, estimate)])
     }
 
-    /// Windows that own none of the states are not differentiated: their rows of the Jacobian are not asked for.
-    fn estimate_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> Estimate {
+    /// Windows that own none of the states have no row of the Jacobian that is asked for; windows that hold none have no
+    /// column either. They are not differentiated.
+    fn estimate_at(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        states: &[usize],
+        part: JacobianPart,
+    ) -> Estimate {
         let windows = self.slid(g, x);
         let mut owns = vec![false; windows.count()];
         states.iter().for_each(|&i| owns[windows.owner(i)] = true);
-        let (some, others): (Vec<usize>, Vec<usize>) = (0..windows.count()).partition(|&q| owns[q]);
+        let all = windows.rows(&(0..windows.count()).collect::<Vec<_>>());
+        let (some, others): (Vec<usize>, Vec<usize>) = (0..windows.count()).partition(|&q| match part {
+            JacobianPart::Rows => owns[q],
+            JacobianPart::RowsAndColumns => all.has_any(q, states),
+        });
         let mut parts = Vec::new();
         if !some.is_empty() {
             let estimate = self.of_windows(g, x, time, &windows, &some);

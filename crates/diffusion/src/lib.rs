@@ -39,7 +39,7 @@ pub use guidance::{CovarianceForm, DpsNorm, Guidance, Place, Posterior, PriorCov
 pub use known::{KNOWN, Known, KnownStates};
 pub use levels::Levels;
 pub use loss::{denoising_loss, perturb, squared_errors};
-pub use predictor::{Estimate, Guide, Guided, NoisePredictor, TimeNodes, WindowRows};
+pub use predictor::{Estimate, Guide, Guided, JacobianPart, NoisePredictor, TimeNodes, WindowRows};
 pub use rollout::{Conditioning, Rolling, Rollout, RolloutProgress, RolloutRun, RolloutState};
 pub use sampler::{
     Divergence, FINITE_STEPS, Integrator, LangevinStep, NoiseSource, PREVIOUS, SAMPLE, Sampled, Sampler,

@@ -105,6 +105,15 @@ pub struct Guided {
     pub noise: NodeId,
 }
 
+/// What a guidance asks for of the Jacobian J = ∂x̂/∂x(t) at some states; the rest of it may be 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JacobianPart {
+    /// Derivatives of their estimate by every state: Jᵀ v of a v that is 0 at other states, and J v at these.
+    Rows,
+    /// Derivatives by them of every state's estimate too: of a v that is 0 at other states J v as well.
+    RowsAndColumns,
+}
+
 /// What a guidance makes of the estimate in each of some windows: the posterior's noise.
 ///
 /// Shapes: windows `x` [N · Q, W, …] and their estimate, result the same.
@@ -128,12 +137,19 @@ pub trait NoisePredictor {
         Estimate::of_noise(g, x, noise, time)
     }
 
-    /// The same, for a guidance that differentiates it at these states (ascending) and at no other: what does not lead
-    /// to them may be emitted without a gradient.
+    /// The same, for a guidance that asks for no more of its Jacobian than a part at these states (ascending): what does
+    /// not lead there may be emitted without a gradient.
     ///
     /// Panics: as [`NoisePredictor::emit`].
-    fn estimate_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> Estimate {
-        let _ = states;
+    fn estimate_at(
+        &self,
+        g: &mut Graph,
+        x: NodeId,
+        time: &TimeNodes,
+        states: &[usize],
+        part: JacobianPart,
+    ) -> Estimate {
+        let _ = (states, part);
         self.estimate(g, x, time)
     }
 
@@ -233,8 +249,15 @@ macro_rules! delegate {
                 (**self).estimate(g, x, time)
             }
 
-            fn estimate_at(&self, g: &mut Graph, x: NodeId, time: &TimeNodes, states: &[usize]) -> Estimate {
-                (**self).estimate_at(g, x, time, states)
+            fn estimate_at(
+                &self,
+                g: &mut Graph,
+                x: NodeId,
+                time: &TimeNodes,
+                states: &[usize],
+                part: JacobianPart,
+            ) -> Estimate {
+                (**self).estimate_at(g, x, time, states, part)
             }
 
             fn guided(

@@ -99,7 +99,7 @@ fn states_that_are_not_observed_need_no_gradient() {
             let time = TimeNodes { features: one, mu: one, sigma: one };
             let score = LocalScore { kernel: Coupled, order, stride };
             let states: Vec<usize> = (0..length).step_by(nth).collect();
-            let some = score.estimate_at(&mut g, x, &time, &states).noise;
+            let some = score.estimate_at(&mut g, x, &time, &states, JacobianPart::Rows).noise;
             let all = score.emit(&mut g, x, &time);
             let gradient = |g: &mut Graph, noise| {
                 let seen = g.slice(noise, 1, 0, states.len(), nth);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dps::DpsNorm;
 use crate::error::{DiffusionError, check};
+use crate::predictor::JacobianPart;
 
 /// How the likelihood of noisy trajectories is approximated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -200,8 +201,12 @@ impl Guidance {
         }
     }
 
-    /// Whether the network's Jacobian meets all states, or those alone that are observed.
-    pub(super) fn needs_all_states(&self) -> bool {
-        matches!(self, Self::Mmps { .. } | Self::Tmpd)
+    /// What is asked for of the network's Jacobian at the states that are observed. Moment matching moves every state by
+    /// ½ (J + Jᵀ) Aᵀ u.
+    pub(super) fn jacobian(&self) -> JacobianPart {
+        match self {
+            Self::Mmps { .. } => JacobianPart::RowsAndColumns,
+            _ => JacobianPart::Rows,
+        }
     }
 }

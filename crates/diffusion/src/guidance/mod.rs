@@ -117,8 +117,7 @@ impl<P: NoisePredictor> Posterior<P> {
                 let noise = g.detach(noise);
                 Estimate::of_noise(g, x, noise, time)
             }
-            guidance if guidance.needs_all_states() => self.prior.estimate(g, x, time),
-            _ => self.prior.estimate_at(g, x, time, &states),
+            guidance => self.prior.estimate_at(g, x, time, &states, guidance.jacobian()),
         };
         let estimate = Estimate { denoised: anchored(g, estimate.denoised), ..estimate };
         let predicted = self.observation.operator.emit(g, estimate.denoised);

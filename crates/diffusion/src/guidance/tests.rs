@@ -110,6 +110,95 @@ fn a_perfect_fit_pulls_nowhere() {
     assert!(got.iter().all(|&x| x == 0.0), "{got}");
 }
 
+/// ε_i = a_i x_i Σ_j b_j x_j² within a window, whose derivatives are not symmetric.
+struct Lopsided;
+impl NoisePredictor for Lopsided {
+    fn emit(&self, g: &mut Graph, x: NodeId, _: &TimeNodes) -> NodeId {
+        let (x, shape) = (flat(g, x), g.shape(x).to_vec());
+        let width = g.shape(x)[1];
+        let [a, b] = [1, 2].map(|stream| {
+            let mut values = vec![0.0; width];
+            Stream::new(stream, 0).fill_normal(0, 0, width, &mut values);
+            g.constant(ArrayD::from_shape_vec(vec![1, width], values).unwrap())
+        });
+        let square = g.square(x);
+        let square = g.mul(square, b);
+        let sum = g.sum(square, &[1]);
+        let scaled = g.mul(x, a);
+        let noise = g.mul(scaled, sum);
+        let noise = g.scale(noise, 0.1);
+        g.reshape(noise, &shape)
+    }
+}
+
+/// All of the windows are differentiated.
+struct Everywhere(LocalScore<Lopsided>);
+impl NoisePredictor for Everywhere {
+    fn emit(&self, g: &mut Graph, x: NodeId, time: &TimeNodes) -> NodeId {
+        self.0.emit(g, x, time)
+    }
+
+    fn windows(&self, length: usize) -> Option<crate::compose::Windows> {
+        self.0.windows(length)
+    }
+}
+
+/// A guidance asks for enough of the Jacobian: what it makes does not change where all of it is there.
+#[test]
+fn what_a_guidance_does_not_ask_of_the_jacobian_does_not_matter() {
+    let length = 9;
+    let operators = [
+        Operator::Difference { first: 0, second: 8 },
+        Operator::EveryNth(4),
+        Operator::States { start: 3, count: 1 },
+    ];
+    let guidances = [
+        Guidance::Sda { gamma: 0.05, detach: false },
+        Guidance::Dps { zeta: 0.7, norm: DpsNorm::Sample },
+        Guidance::Pigdm { iterations: 2 },
+        Guidance::Tmpd,
+        Guidance::mmps(2),
+        Guidance::mmps_by(Solver::MinimalResidual, 2),
+    ];
+    let mut values = vec![0.0; 2 * length * 2];
+    Stream::new(7, 0).fill_normal(0, 0, length * 2, &mut values);
+    let x = ArrayD::from_shape_vec(vec![2, length, 2], values).unwrap();
+    for operator in &operators {
+        let mut shape = operator.output_shape(x.shape()).unwrap();
+        shape.remove(0);
+        let observation = Observation::new(operator.clone(), ArrayD::from_elem(shape, 0.3), 0.1).unwrap();
+        for (guidance, (order, stride)) in
+            guidances.iter().flat_map(|guidance| [(1, 1), (1, 2), (2, 3)].map(|windows| (guidance, windows)))
+        {
+            let score = || LocalScore { kernel: Lopsided, order, stride };
+            let some = posterior_noise(score(), &observation, guidance, &x);
+            let all = posterior_noise(Everywhere(score()), &observation, guidance, &x);
+            let apart = (&some - &all).iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+            let size = all.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
+            assert!(
+                apart <= 1e-12 * size,
+                "{operator:?}, {guidance:?}, k {order}, stride {stride}: {apart} of {size}"
+            );
+        }
+    }
+}
+
+fn posterior_noise<P: NoisePredictor>(
+    prior: P,
+    observation: &Observation,
+    guidance: &Guidance,
+    x: &ArrayD<f64>,
+) -> ArrayD<f64> {
+    let mut posterior = Posterior::new(prior, observation.clone(), guidance.clone());
+    posterior.place = Place::Composed;
+    let mut g = Graph::new();
+    let conditions = posterior.conditions(x.shape());
+    let x = g.constant(x.clone());
+    let [mu, sigma] = [MU, SIGMA].map(|value| g.scalar(value));
+    let node = posterior.emit(&mut g, x, &TimeNodes { features: mu, mu, sigma });
+    evaluate(g, &conditions, &[node]).remove(0)
+}
+
 /// One number of one sample, where an array of ones is a reshape of one: s = μ (y − μ x)/(σ_y² + σ²).
 #[test]
 fn a_single_number_is_guided() {
