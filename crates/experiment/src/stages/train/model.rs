@@ -76,15 +76,23 @@ impl Model {
         }
         let wrap = ExperimentError::stage::<sda_data::DataError>(STAGE);
         let remedy = "delete the file; the same command trains again";
-        let mut file = ModelFile::load_or(path, remedy).map_err(&wrap)?;
+        let file = ModelFile::load_or(path, remedy).map_err(&wrap)?;
         if file.header.other.get("key").and_then(Value::as_str) != Some(key) {
             return Ok(None);
         }
+        Self::of(run, key.into(), file).map(Some)
+    }
+
+    /// Errors: the file's tensors are not those of the experiment's network.
+    fn of(run: &Run, key: String, mut file: ModelFile) -> Result<Self, ExperimentError> {
         let curve = Curve::of(&file.tensors);
         file.tensors.retain(|name, _| !name.starts_with(CURVE));
-        expect_parameters(run, &file)?;
+        let parameters = run.loaded.experiment.score.network().parameters();
+        let expected: Vec<(&str, &[usize])> =
+            parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
+        file.expect_shapes(&expected).map_err(ExperimentError::stage::<sda_data::DataError>(STAGE))?;
         let training = settings_of(&file.header, &curve);
-        Ok(Some(Self { key: key.into(), weights: file.tensors, curve, training }))
+        Ok(Self { key, weights: file.tensors, curve, training })
     }
 }
 
@@ -153,7 +161,7 @@ fn trained(
     remedy: &str,
 ) -> Result<Model, ExperimentError> {
     let e = &run.loaded.experiment;
-    let mut file = ModelFile::load(path).map_err(ExperimentError::stage::<sda_data::DataError>(STAGE))?;
+    let file = ModelFile::load(path).map_err(ExperimentError::stage::<sda_data::DataError>(STAGE))?;
     let header = &file.header;
     let mut compared = vec![
         ("score.network", &header.architecture["network"], to_json(e.score.network())?),
@@ -177,21 +185,9 @@ fn trained(
         }
     }
     let key = keys::shipped(&file.tensors);
-    let curve = Curve::of(&file.tensors);
-    file.tensors.retain(|name, _| !name.starts_with(CURVE));
-    expect_parameters(run, &file)?;
-    let training = settings_of(&file.header, &curve);
-    Ok(Model { key, weights: file.tensors, curve, training })
+    Model::of(run, key, file)
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<Value, ExperimentError> {
     serde_json::to_value(value).map_err(ExperimentError::stage(STAGE))
-}
-
-/// Errors: the tensors are not those of the experiment's network.
-fn expect_parameters(run: &Run, file: &ModelFile) -> Result<(), ExperimentError> {
-    let parameters = run.loaded.experiment.score.network().parameters();
-    let expected: Vec<(&str, &[usize])> =
-        parameters.iter().map(|p| (p.name.as_str(), p.shape.as_slice())).collect();
-    file.expect_shapes(&expected).map_err(ExperimentError::stage::<sda_data::DataError>(STAGE))
 }
