@@ -260,28 +260,45 @@ fn with_experiment(command: &str, arguments: Vec<OsString>) -> anyhow::Result<Re
     if rest.first().is_none_or(|name| name.to_string_lossy().starts_with('-')) {
         bail!("the experiment's name must come first");
     }
-    Ok(Request::HandOver { before: Vec::new(), last: sda(command, profile).args(rest) })
+    sda(command, profile, rest)
 }
 
 fn devices(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     let (profile, rest) = take_option(arguments, "profile")?;
-    Ok(Request::HandOver { before: Vec::new(), last: sda("devices", profile).args(rest) })
+    sda("devices", profile, rest)
 }
 
 fn halve(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     let (profile, rest) = take_option(arguments, "profile")?;
-    Ok(Request::HandOver { before: Vec::new(), last: sda("halve", profile).args(rest) })
+    sda("halve", profile, rest)
 }
 
 fn verify(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     let (profile, rest) = take_option(arguments, "profile")?;
-    Ok(Request::HandOver { before: Vec::new(), last: sda("verify", profile).args(rest) })
+    sda("verify", profile, rest)
 }
 
 /// `sda <command>`, built in release or in another profile.
-fn sda(command: &str, profile: Option<OsString>) -> Step {
+///
+/// In the profile of the tests it is the binary that they are run with: built alone it would have other features of its
+/// dependencies, and half of them would be compiled again.
+fn sda(command: &str, profile: Option<OsString>, rest: Vec<OsString>) -> anyhow::Result<Request> {
     let profile = profile.unwrap_or_else(|| "release".into());
-    cargo_at_root("run").args(["--profile"]).args([profile]).args(["-p", "sda", "--", command])
+    if profile == "test" {
+        let before = vec![cargo_at_root("test").args(["--workspace", "--no-run"])];
+        let last = Step::new(beside_this("sda")?).args([command]).args(rest);
+        return Ok(Request::HandOver { before, last });
+    }
+    let last = cargo_at_root("run").args(["--profile"]).args([profile]).args(["-p", "sda", "--", command]);
+    Ok(Request::HandOver { before: Vec::new(), last: last.args(rest) })
+}
+
+/// A program that cargo puts into the folder where it has put this one; a test's own is one further down.
+fn beside_this(name: &str) -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("cannot tell where xtask itself is")?;
+    let folder = this.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    let folder = folder.context("xtask is in no folder")?;
+    Ok(folder.join(name).with_extension(std::env::consts::EXE_EXTENSION))
 }
 
 #[allow(clippy::unnecessary_wraps)] // the list of commands holds functions of one type

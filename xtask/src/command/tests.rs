@@ -17,6 +17,21 @@ fn without_manifest(step: &Step) -> String {
     [&words[1..2], &words[4..]].concat().join(" ")
 }
 
+/// Sees to it that the tests' own binary runs, once they are built, with these arguments.
+#[track_caller]
+fn expect_tests_binary(line: &str, arguments: &str) {
+    let Ok(Request::HandOver { before, last }) = parse_line(line) else {
+        panic!("'{line}' hands nothing over")
+    };
+    let [build] = &before[..] else { panic!("{before:?}") };
+    assert_eq!(without_manifest(build), "test --workspace --no-run");
+    let words = last.words();
+    let program = Path::new(&words[0]);
+    assert_eq!(program.file_stem(), Some("sda".as_ref()));
+    assert!(program.parent().is_some_and(|folder| folder.join("deps").is_dir()), "{words:?}");
+    assert_eq!(words[1..].join(" "), arguments);
+}
+
 fn failure(line: &str) -> String {
     format!("{:#}", parse_line(line).expect_err("refused"))
 }
@@ -28,8 +43,9 @@ fn an_experiment_runs_the_binary_in_release_with_its_arguments_untouched() {
         "run --profile release -p sda -- experiment lorenz --tier smoke --out /tmp/x --set train.rate=1e-3"
     );
     for line in ["experiment --profile test lorenz -v", "experiment lorenz --profile=test -v"] {
-        assert_eq!(last(line), "run --profile test -p sda -- experiment lorenz -v");
+        expect_tests_binary(line, "experiment lorenz -v");
     }
+    assert_eq!(last("experiment lorenz --profile dev"), "run --profile dev -p sda -- experiment lorenz");
     assert_eq!(
         last("experiment lorenz -- --profile x"),
         "run --profile release -p sda -- experiment lorenz -- --profile x"
@@ -42,7 +58,7 @@ fn an_experiment_runs_the_binary_in_release_with_its_arguments_untouched() {
 #[test]
 fn an_experiment_is_tuned_by_the_binary() {
     assert_eq!(last("tune lorenz -q"), "run --profile release -p sda -- tune lorenz -q");
-    assert_eq!(last("tune --profile test lorenz"), "run --profile test -p sda -- tune lorenz");
+    expect_tests_binary("tune --profile test lorenz", "tune lorenz");
     assert!(failure("tune").contains("name must come first"));
     assert!(failure("tune").contains("usage: cargo xtask tune"));
 }
@@ -50,13 +66,13 @@ fn an_experiment_is_tuned_by_the_binary() {
 #[test]
 fn devices_are_listed_by_the_binary() {
     assert_eq!(last("devices"), "run --profile release -p sda -- devices");
-    assert_eq!(last("devices --profile test"), "run --profile test -p sda -- devices");
+    expect_tests_binary("devices --profile test", "devices");
 }
 
 #[test]
 fn the_sampler_is_verified_by_the_binary() {
     assert_eq!(last("verify --quick"), "run --profile release -p sda -- verify --quick");
-    assert_eq!(last("verify --profile test --quick"), "run --profile test -p sda -- verify --quick");
+    expect_tests_binary("verify --profile test --quick", "verify --quick");
 }
 
 #[test]
