@@ -76,6 +76,19 @@ impl Windows {
         q.min(self.count() - 1)
     }
 
+    /// Windows that own any of some states, and the others.
+    fn that_own(&self, states: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let mut owns = vec![false; self.count()];
+        states.iter().for_each(|&i| owns[self.owner(i)] = true);
+        (0..self.count()).partition(|&q| owns[q])
+    }
+
+    /// Windows that hold any of some states (ascending), their own or not, and the others.
+    fn that_hold(&self, states: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let all = self.rows(&(0..self.count()).collect::<Vec<_>>());
+        (0..self.count()).partition(|&q| all.has_any(q, states))
+    }
+
     /// Some windows of a trajectory, in this order.
     ///
     /// Shapes: `x` [N, L, …], result [N · windows, W, …].
@@ -169,13 +182,10 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
         part: JacobianPart,
     ) -> Estimate {
         let windows = self.slid(g, x);
-        let mut owns = vec![false; windows.count()];
-        states.iter().for_each(|&i| owns[windows.owner(i)] = true);
-        let all = windows.rows(&(0..windows.count()).collect::<Vec<_>>());
-        let (some, others): (Vec<usize>, Vec<usize>) = (0..windows.count()).partition(|&q| match part {
-            JacobianPart::Rows => owns[q],
-            JacobianPart::RowsAndColumns => all.has_any(q, states),
-        });
+        let (some, others) = match part {
+            JacobianPart::Rows => windows.that_own(states),
+            JacobianPart::RowsAndColumns => windows.that_hold(states),
+        };
         let mut parts = Vec::new();
         if !some.is_empty() {
             let estimate = self.of_windows(g, x, time, &windows, &some);
@@ -198,9 +208,7 @@ impl<K: NoisePredictor> NoisePredictor for LocalScore<K> {
         guide: &Guide<'_>,
     ) -> Guided {
         let windows = self.slid(g, x);
-        let all = windows.rows(&(0..windows.count()).collect::<Vec<_>>());
-        let (some, others): (Vec<usize>, Vec<usize>) =
-            (0..windows.count()).partition(|&q| all.has_any(q, states));
+        let (some, others) = windows.that_hold(states);
         let (mut priors, mut noises) = (Vec::new(), Vec::new());
         if !some.is_empty() {
             let unfolded = windows.unfold(g, x, &some);

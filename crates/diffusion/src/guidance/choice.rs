@@ -206,7 +206,13 @@ impl Guidance {
     pub(super) fn jacobian(&self) -> JacobianPart {
         match self {
             Self::Mmps { .. } => JacobianPart::RowsAndColumns,
-            _ => JacobianPart::Rows,
+            Self::Sda { .. }
+            | Self::SdaPerVariable { .. }
+            | Self::SdaSpectral { .. }
+            | Self::Dps { .. }
+            | Self::Pigdm { .. }
+            | Self::Tmpd
+            | Self::Jfps { .. } => JacobianPart::Rows,
         }
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use sda_systems::Dynamics;
 use sda_systems::flow::{Flow, Solver};
 
-/// Steps to the next state beyond which none is simulated, some forty times those of Kolmogorov flow. A sampler that has
+/// Steps to the next state beyond which none is simulated, some sixty times the 16 … 19 of Kolmogorov flow. A sampler that has
 /// lost its way leaves such speeds; they would take minutes.
 const MOST_SUBSTEPS: u32 = 1024;
 
