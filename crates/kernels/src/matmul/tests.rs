@@ -277,3 +277,61 @@ fn an_empty_sum_is_zero() {
         assert_eq!(got, [0.0; 6]);
     }
 }
+
+/// Small whole numbers, whose sums of products are exact in any order.
+#[cfg(target_arch = "x86_64")]
+fn whole_numbers(n: usize, row: u32) -> Vec<f32> {
+    numbers(n, row).into_iter().map(|x| (3.0 * x).round()).collect()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn blocks_follow_any_walk() {
+    use super::blocks::{Block, Vectors, Walk};
+    for vectors in Level::available().into_iter().filter_map(Vectors::of) {
+        for (rows, cols) in [(1, 1), (2, 9), (5, 16), (vectors.rows(), vectors.columns())] {
+            for (a_step, terms) in [(1, 1), (1, 4), (1, 11), (3, 1), (3, 4), (3, 11)] {
+                // Three runs beside two, with gaps; rows of A far enough apart.
+                let (run, gap) = (terms * a_step + 2, 3 * (terms * a_step + 2) + 5);
+                let (row, b_step) = (2 * gap + 1, cols + 3);
+                let walk = Walk {
+                    row,
+                    step: (a_step, b_step),
+                    terms,
+                    runs: [(2, gap, 3 * terms * b_step), (3, run, terms * b_step)],
+                };
+                let (a, b) = (whole_numbers(rows * row, 0), whole_numbers(6 * terms * b_step, 1));
+                for accumulate in [false, true] {
+                    let mut c = Guarded::new(rows * cols);
+                    c.get().fill(5.0);
+                    let out = c.get().as_mut_ptr();
+                    let block = Block {
+                        a: a.as_ptr(),
+                        rows,
+                        b: b.as_ptr(),
+                        c: out,
+                        row: cols,
+                        cols,
+                        is_padded: false,
+                        accumulate,
+                    };
+                    // SAFETY: A has `rows` rows of two runs of runs, B the terms of all six, C the block; the level is here.
+                    unsafe { vectors.block(&walk, &block) };
+                    for (at, found) in c.get().iter().enumerate() {
+                        let (r, j) = (at / cols, at % cols);
+                        let runs = (0..6).flat_map(|q| (0..terms).map(move |p| (q, p)));
+                        let sum: f32 = runs
+                            .map(|(q, p)| {
+                                let x = a[r * row + q / 3 * gap + q % 3 * run + p * a_step];
+                                x * b[(q * terms + p) * b_step + j]
+                            })
+                            .sum();
+                        let want = sum + if accumulate { 5.0 } else { 0.0 };
+                        assert_eq!(*found, want, "{vectors:?} {rows} × {cols} {walk:?} {accumulate} at {at}");
+                    }
+                    c.check();
+                }
+            }
+        }
+    }
+}
