@@ -75,14 +75,6 @@ pub enum DiffusionError {
         /// The loss, NaN or infinite.
         loss: f64,
     },
-    /// No sample of a twisted sampler has any weight.
-    #[error(
-        "weigh the samples: at step {step} none has a weight; take more samples, more steps or a larger γ"
-    )]
-    Weights {
-        /// The step, counted from 0.
-        step: u32,
-    },
     /// States that can't be known.
     #[error("hold known states: {reason}")]
     Known {

@@ -31,8 +31,25 @@ pub enum TimeGrid {
 impl TimeGrid {
     /// The times from 1 to 0, `steps` + 1 of them.
     ///
-    /// Errors: ρ is not positive; given times that do not fall from 1 to 0, or not as many as the steps ask for.
+    /// Errors: ρ is not positive; given times that do not fall from 1 to 0, or not as many as the steps ask for; times so
+    /// close that they, or their σ/μ, are the same number.
     pub fn times(&self, schedule: &Schedule, steps: u32) -> Result<Vec<f64>, DiffusionError> {
+        let times = self.visited(schedule, steps)?;
+        let log_ratio = |t: f64| (schedule.mu(t) / schedule.sigma(t)).ln();
+        let falls = |t: &[f64]| t[0] > t[1] && log_ratio(t[0]) < log_ratio(t[1]);
+        let stands = times.windows(2).position(|t| !falls(t));
+        stands.map_or(Ok(times), |step| {
+            Err(DiffusionError::Setting {
+                what: "the time grid",
+                field: "grid",
+                expected: "of times that fall, and whose σ/μ do (take fewer steps, or ρ nearer to 7)",
+                found: format!("one whose step {step} stays where it is"),
+            })
+        })
+    }
+
+    /// The times before they are looked at as a whole.
+    fn visited(&self, schedule: &Schedule, steps: u32) -> Result<Vec<f64>, DiffusionError> {
         let left = |step: u32| 1.0 - f64::from(step) / f64::from(steps);
         Ok(match self {
             Self::Uniform => (0..=steps).map(left).collect(),
@@ -119,5 +136,24 @@ mod tests {
             assert!(error.starts_with("set up the time grid"), "{error}");
         }
         assert!(TimeGrid::Levels { rho: 0.0 }.times(&schedule, 3).is_err());
+    }
+
+    /// Times that double precision does not tell apart, or whose levels it does not: some integrators divide by their
+    /// distance.
+    #[test]
+    fn steps_that_stay_are_refused() {
+        let schedule = Schedule::default();
+        for (grid, steps) in [
+            (TimeGrid::Levels { rho: 1e17 }, 256),
+            (TimeGrid::Levels { rho: 0.009 }, 256),
+            (TimeGrid::Squared, 1 << 18),
+            (TimeGrid::Given(vec![1.0, 1e-9, 1e-10, 0.0]), 3),
+        ] {
+            let error = grid.times(&schedule, steps).unwrap_err().to_string();
+            assert!(error.contains("stays where it is"), "{grid:?}: {error}");
+        }
+        for grid in [TimeGrid::Uniform, TimeGrid::Squared, TimeGrid::Levels { rho: 7.0 }] {
+            grid.times(&schedule, 1 << 13).unwrap();
+        }
     }
 }

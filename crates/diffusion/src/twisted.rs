@@ -148,7 +148,8 @@ impl Twisted {
 
     /// Plans the programs for trajectories of a shape [N, L, …].
     ///
-    /// Errors: as [`Twisted::check`]; an observation for each sample; a shape that the predictor refuses.
+    /// Errors: as [`Twisted::check`]; an observation for each sample; weights of no width, for γ = 0 and an observation
+    /// without noise; a shape that the predictor refuses.
     pub fn compile<E: Executor, P: NoisePredictor>(
         &self,
         executor: &mut E,
@@ -159,12 +160,16 @@ impl Twisted {
         let samples = shape[0];
         let shape = &[&[samples * self.resampling.particles], &shape[1..]].concat()[..];
         posterior.check(shape)?;
+        let refuse = |reason: &str| Err(DiffusionError::Guidance { reason: reason.into() });
         if posterior.each.is_some() {
-            return Err(DiffusionError::Guidance {
-                reason:
-                    "a twisted sampler's samples are weighed against each other; give one observation for all"
-                        .into(),
-            });
+            return refuse(
+                "a twisted sampler's samples are weighed against each other; give one observation for all",
+            );
+        }
+        if self.resampling.gamma == 0.0 && posterior.observation.noise_std == 0.0 {
+            return refuse(
+                "weights with γ = 0 divide by the observation's noise, which is 0; choose γ > 0 for the weights",
+            );
         }
         let times = self.sampler.times()?;
         let has_weights = |s: &f64| self.sampler.schedule.sigma(*s) >= self.resampling.floor;
@@ -199,7 +204,9 @@ impl TwistedRun {
     ///
     /// `on_step` is called after each step with the number of steps done, and may stop the run.
     ///
-    /// Errors: the executor's; weights that are all zero, or no numbers.
+    /// Once no particle weighs anything, it ends early with all samples diverged.
+    ///
+    /// Errors: the executor's.
     pub fn run<E: Executor>(
         &self,
         executor: &mut E,
@@ -246,7 +253,7 @@ impl TwistedRun {
         for step in from..self.weighed {
             self.step(executor, seed, step)?;
             self.correct(executor, seed, step)?;
-            let weights = self.weigh(executor, step)?;
+            let Some(weights) = self.weigh(executor, step)? else { return self.all_lost(executor, step) };
             if weights.effective < self.twisted.resampling.below * n as f64 {
                 self.draw(executor, &weights.parents(n, uniform(seed, step)))?;
             }
@@ -257,8 +264,8 @@ impl TwistedRun {
         }
         match &self.plain {
             Some(plain) if self.has_steps_without_weights() => {
-                if from <= self.weighed {
-                    self.leave_weights(executor, seed)?;
+                if from <= self.weighed && self.leave_weights(executor, seed)?.is_break() {
+                    return self.all_lost(executor, self.weighed);
                 }
                 Ok(match plain.resume(executor, seed, from.max(self.weighed), on_step)? {
                     Sampled::Finished(samples) => Sampled::Finished(self.thinned(executor, samples)?),
@@ -266,7 +273,9 @@ impl TwistedRun {
                 })
             }
             _ => {
-                let weights = self.finish_weights(executor)?;
+                let Some(weights) = self.finish_weights(executor)? else {
+                    return self.all_lost(executor, self.weighed);
+                };
                 let parents = weights.parents(self.samples, uniform(seed, self.weighed));
                 let values = executor.read(SAMPLE)?.select(Axis(0), &parents);
                 let distinct = distinct(&values);
@@ -274,7 +283,7 @@ impl TwistedRun {
                 // A particle weighs nothing where it was no number, but a last correction comes after its weighing.
                 let is_finite = |x: ArrayViewD<'_, E::Real>| x.iter().all(|x| x.is_finite());
                 let lost = values.outer_iter().map(is_finite).enumerate().filter(|(_, finite)| !finite);
-                let step = self.weighed - 1;
+                let step = self.weighed;
                 let diverged = lost.map(|(sample, _)| Divergence { sample, step }).collect();
                 Ok(Sampled::Finished(Samples { values, diverged, weighing }))
             }
@@ -313,17 +322,18 @@ impl TwistedRun {
         Ok(())
     }
 
-    fn weights<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
+    /// None where no particle weighs anything.
+    fn weights<E: Executor>(&self, executor: &mut E) -> Result<Option<Weights>, DiffusionError> {
         let logs = executor.read(LOG_WEIGHT)?;
-        let logs = logs.iter().map(|w| w.to_f64());
-        Weights::of_logs(logs, self.twisted.resampling.cut).ok_or(DiffusionError::Weights { step })
+        Ok(Weights::of_logs(logs.iter().map(|w| w.to_f64()), self.twisted.resampling.cut))
     }
 
     /// The weights, whose effective sample size it notes.
-    fn weigh<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Weights, DiffusionError> {
-        let weights = self.weights(executor, step)?;
+    fn weigh<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Option<Weights>, DiffusionError> {
+        let weights = self.weights(executor)?;
         let mut sizes = executor.read(EFFECTIVE)?;
-        sizes[[step as usize]] = E::Real::from_f64(weights.effective);
+        let effective = weights.as_ref().map_or(0.0, |weights| weights.effective);
+        sizes[[step as usize]] = E::Real::from_f64(effective);
         executor.write(EFFECTIVE, sizes.view())?;
         Ok(weights)
     }
@@ -334,9 +344,9 @@ impl TwistedRun {
     }
 
     /// Weighs the samples of the last weighed step, where no correction has.
-    fn finish_weights<E: Executor>(&self, executor: &mut E) -> Result<Weights, DiffusionError> {
+    fn finish_weights<E: Executor>(&self, executor: &mut E) -> Result<Option<Weights>, DiffusionError> {
         if !self.has_last_weighting() {
-            return self.weights(executor, self.weighed);
+            return self.weights(executor);
         }
         let t = self.times[self.weighed as usize];
         let time = TimeInputs::<E::Real>::new(&self.twisted.sampler.schedule, t);
@@ -344,15 +354,30 @@ impl TwistedRun {
         self.weigh(executor, self.weighed)
     }
 
-    /// Draws particles of equal weight, which the sampler goes on with.
-    fn leave_weights<E: Executor>(&self, executor: &mut E, seed: u64) -> Result<(), DiffusionError> {
+    /// Draws particles of equal weight, which the sampler goes on with; none weighs anything where it breaks.
+    fn leave_weights<E: Executor>(
+        &self,
+        executor: &mut E,
+        seed: u64,
+    ) -> Result<ControlFlow<()>, DiffusionError> {
         let n = self.shape[0];
-        let weights = self.finish_weights(executor)?;
+        let Some(weights) = self.finish_weights(executor)? else { return Ok(ControlFlow::Break(())) };
         self.draw(executor, &weights.parents(n, uniform(seed, self.weighed)))?;
         let count = distinct(&executor.read(SAMPLE)?.select(Axis(0), &self.kept()));
         let of = |x: f64, shape: &[usize]| ArrayD::from_elem(shape.to_vec(), E::Real::from_f64(x));
         executor.write(DISTINCT, of(count as f64, &[1]).view())?;
-        Ok(executor.write(FINITE_STEPS, of(f64::from(self.weighed), &[n, 1]).view())?)
+        executor.write(FINITE_STEPS, of(f64::from(self.weighed), &[n, 1]).view())?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// What is left where no particle weighs anything after some steps: all have left the real numbers, or gone so far
+    /// that their misfit has.
+    fn all_lost<E: Executor>(&self, executor: &mut E, step: u32) -> Result<Sampled<E::Real>, DiffusionError> {
+        Ok(Sampled::Finished(Samples {
+            values: executor.read(SAMPLE)?.select(Axis(0), &self.kept()),
+            diverged: (0..self.samples).map(|sample| Divergence { sample, step }).collect(),
+            weighing: Some(self.weighing(executor, 0)?),
+        }))
     }
 
     /// The particles that become samples where all weigh the same: neighbours may have had one parent.

@@ -52,7 +52,11 @@ impl Moments {
         Ok(Errors {
             bias: bias.sqrt(),
             spread: (trace(&self.covariance) / trace(exact)).sqrt(),
-            w2: ((squared.sum() + bures).max(0.0) / m).sqrt(),
+            // Rounding may leave a square below 0; what is no number stays none.
+            w2: match squared.sum() + bures {
+                total if total < 0.0 => 0.0,
+                total => (total / m).sqrt(),
+            },
             residual: self.residual(chain),
         })
     }

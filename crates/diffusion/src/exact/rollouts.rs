@@ -384,7 +384,8 @@ fn a_rollout_stopped_and_gone_on_with_ends_in_the_same_bits() {
         }
     };
     let (expected, _) = whole(usize::MAX);
-    for limit in [1, 11, 20] {
+    // In a window; at the end of one, of a forecast, of a block.
+    for limit in [1, 8, 11, 16, 20] {
         let (state, stops) = whole(limit);
         assert_eq!((state, stops), (expected.clone(), 1), "stopped after {limit} steps");
     }

@@ -1,8 +1,10 @@
 //! Which guidance, and where it is formed.
 
+use sda_observe::Operator;
 use serde::{Deserialize, Serialize};
 
 use super::dps::DpsNorm;
+use crate::compose::Windows;
 use crate::error::{DiffusionError, check};
 use crate::predictor::JacobianPart;
 
@@ -48,7 +50,7 @@ pub enum Guidance {
     Tmpd,
     /// The denoised covariance by Tweedie's second formula.
     Mmps {
-        /// Iterations of the solver, each a vector–Jacobian product of the network.
+        /// Iterations of the solver, each a vector–Jacobian product of the network, composed one with J too.
         #[serde(default = "two")]
         iterations: usize,
         /// What solves for the observations' weights.
@@ -114,6 +116,26 @@ pub enum Place {
     Composed,
     /// Inside each window with the observations that fall in it, before they are put together.
     Windowed,
+}
+
+impl Place {
+    /// Whether a likelihood is formed inside windows, of which a prior may have some.
+    pub fn is_windowed(self, guidance: &Guidance, operator: &Operator, windows: Option<Windows>) -> bool {
+        match self {
+            Self::Composed => false,
+            Self::Windowed => true,
+            Self::Auto => {
+                windows.is_some()
+                    && operator.on_each_state().is_some()
+                    && !matches!(guidance, Guidance::SdaSpectral { .. })
+            }
+        }
+    }
+
+    /// Whether a likelihood is formed on an estimate that is put together from windows.
+    pub fn is_composed(self, guidance: &Guidance, operator: &Operator, windows: Option<Windows>) -> bool {
+        !self.is_windowed(guidance, operator, windows) && windows.is_some_and(|w| w.count() > 1)
+    }
 }
 
 fn default_gamma() -> f64 {
@@ -187,8 +209,10 @@ impl Guidance {
         }
     }
 
-    /// Vector–Jacobian products of the network in one estimate.
-    pub fn products(&self) -> usize {
+    /// Vector–Jacobian products of the network in one estimate, Jacobian–vector products counted as such. An estimate that
+    /// is put together from windows takes both where its covariance is asked for.
+    pub fn products(&self, is_composed: bool) -> usize {
+        let of_covariance = 1 + usize::from(is_composed);
         match self {
             Self::Sda { detach: true, .. } | Self::Jfps { .. } => 0,
             Self::Sda { .. }
@@ -196,8 +220,8 @@ impl Guidance {
             | Self::SdaSpectral { .. }
             | Self::Dps { .. }
             | Self::Pigdm { .. } => 1,
-            Self::Tmpd => 2,
-            Self::Mmps { iterations, .. } => *iterations,
+            Self::Tmpd => 1 + of_covariance,
+            Self::Mmps { iterations, .. } => iterations * of_covariance,
         }
     }
 

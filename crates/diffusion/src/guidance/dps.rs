@@ -11,7 +11,8 @@ pub enum DpsNorm {
     /// Each sample's own; with windowed guidance, each window's.
     #[default]
     Sample,
-    /// The whole batch, as in the published code: samples then depend on each other.
+    /// The whole batch, as in the published code: samples then depend on each other. With windowed guidance a number counts
+    /// once for each window that sees it, which the published norm does not do; choose `place: Composed` for that one.
     Batch,
 }
 

@@ -32,7 +32,11 @@ impl PriorCovariance {
         let m = covariance.nrows();
         match form {
             CovarianceForm::Diagonal => {
-                Ok(Self { variances: covariance.diag().mapv(|v| v.max(0.0)), modes: None })
+                let diagonal = covariance.diag();
+                if let Some((i, &value)) = diagonal.indexed_iter().find(|(_, v)| !v.is_finite()) {
+                    return Err(LinalgError::NonFinite { index: vec![i, i], value });
+                }
+                Ok(Self { variances: diagonal.mapv(|v| v.max(0.0)), modes: None })
             }
             CovarianceForm::Stationary => Self::leading(&stationary(covariance, states), m),
             CovarianceForm::LowRank { modes } => Self::leading(covariance, modes),
@@ -42,8 +46,8 @@ impl PriorCovariance {
     /// The same of the sample covariance of many trajectories or windows.
     ///
     /// Shapes: `samples` [N, M], M numbers of `states` states.
-    ///
-    /// Errors: as [`PriorCovariance::of`].
+    /// Good values: N well above the numbers of a state; of one sample there is no covariance.
+    /// Errors: as [`PriorCovariance::of`]; fewer than two samples have a covariance that is no number.
     pub fn estimate(samples: &Array2<f64>, form: CovarianceForm, states: usize) -> Result<Self, LinalgError> {
         let n = samples.nrows() as f64;
         let mean = samples.sum_axis(Axis(0)) / n;

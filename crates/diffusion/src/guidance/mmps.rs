@@ -12,7 +12,8 @@ use super::{conjugate, residuals};
 ///
 /// by a fixed number of iterations, each of which is one vector–Jacobian product through the network; that of the score
 /// itself is their sum, so that one iteration costs what SDA's guidance does. The system is solved divided by λ, with
-/// σ_y²/λ for σ_y². On a whole trajectory put together from windows J is not symmetric: ½ (J + Jᵀ) takes its place.
+/// σ_y²/λ for σ_y². On a whole trajectory put together from windows J is not symmetric: ½ (J + Jᵀ) takes its place, and an
+/// iteration costs a product with J too.
 ///
 /// With linear A, Gaussian data, the exact score, iterations enough and λ = 1, exact.
 ///

@@ -34,7 +34,9 @@ pub const SEEN: &str = "observation.seen";
 /// The posterior's noise estimate ε − σ s, s = ∇ log p(y | x(t)).
 ///
 /// It is a predictor itself, so that whatever samples a prior samples a posterior. What was observed is the state
-/// [`OBSERVATION`]: another observation by the same operator and noise needs no other program.
+/// [`OBSERVATION`]: another observation by the same operator and noise needs no other program. There is one such state, so
+/// that a posterior is no prior of another: what several instruments see is one observation by
+/// [`Operator::Stack`](sda_observe::Operator::Stack).
 ///
 /// Shapes: `x` [N, L, …].
 #[derive(Clone, Debug)]
@@ -64,6 +66,7 @@ impl<P: NoisePredictor> NoisePredictor for Posterior<P> {
     fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
         self.guidance.check()?;
         self.prior.check(shape)?;
+        self.check_prior(shape)?;
         self.observation.check(shape)?;
         self.check_place()?;
         self.check_guidance(shape)
@@ -124,7 +127,7 @@ impl<P: NoisePredictor> Posterior<P> {
         let [predicted, observed] = self.of_seen(g, predicted, observed);
         let residual = residual(g, observed, predicted);
         let noise_std = self.observation.noise_std;
-        let is_composed = self.prior.windows(length).is_some_and(|w| w.count() > 1);
+        let is_composed = self.is_composed(length);
         let problem = Problem { time, x, estimate, predicted, residual, noise_std, is_composed };
         Guided { prior: estimate, noise: self.emit_for(g, &problem) }
     }
@@ -179,15 +182,12 @@ impl<P: NoisePredictor> Posterior<P> {
 
     /// Whether the likelihood is formed inside windows of trajectories of `length` states.
     pub fn is_windowed(&self, length: usize) -> bool {
-        match self.place {
-            Place::Composed => false,
-            Place::Windowed => true,
-            Place::Auto => {
-                self.prior.windows(length).is_some()
-                    && self.observation.operator.on_each_state().is_some()
-                    && !matches!(self.guidance, Guidance::SdaSpectral { .. })
-            }
-        }
+        self.place.is_windowed(&self.guidance, &self.observation.operator, self.prior.windows(length))
+    }
+
+    /// Whether it is formed on trajectories of `length` states that are put together from windows.
+    pub fn is_composed(&self, length: usize) -> bool {
+        self.place.is_composed(&self.guidance, &self.observation.operator, self.prior.windows(length))
     }
 
     /// States of which a guidance takes the covariance.

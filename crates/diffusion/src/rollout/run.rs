@@ -188,7 +188,7 @@ impl RolloutRun {
     /// Goes on to the end: the same seed gives the same bits, wherever it was stopped in between.
     ///
     /// `on_step` is called after each step of a sampler and may stop the rollout, which then stands where the block
-    /// began.
+    /// began, or where it ended if that was its last step.
     ///
     /// Errors: the executor's.
     pub fn run<E: Executor>(
@@ -239,7 +239,11 @@ impl RolloutRun {
         let mut window: Option<ArrayD<E::Real>> = None;
         let mut forecast = None;
         let mut diverged = Vec::new();
+        let mut end = ControlFlow::Continue(());
         for (order, (task, run)) in (0..).zip(self.runs(block)) {
+            if end.is_break() {
+                return Ok(end);
+            }
             let seed = seed_of(seed, block as u32, order);
             let known = (task != Task::Analysis).then_some(&handed);
             self.condition(executor, block, task, known)?;
@@ -247,7 +251,8 @@ impl RolloutRun {
             let mut each = |done: u32| {
                 let evaluations = run.evaluations_of(step);
                 step = done;
-                on_step(RolloutProgress { blocks: block, of, evaluations })
+                end = on_step(RolloutProgress { blocks: block, of, evaluations });
+                end
             };
             let sampled = match window.take() {
                 None => run.run(executor, seed, &mut each)?,
@@ -279,7 +284,7 @@ impl RolloutRun {
         state.diverged.dedup();
         state.window = window;
         state.blocks += 1;
-        Ok(ControlFlow::Continue(()))
+        Ok(end)
     }
 
     /// Tells the programs of a block's known states and observations.

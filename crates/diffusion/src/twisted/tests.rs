@@ -176,8 +176,28 @@ fn a_sample_that_a_last_correction_throws_out_of_the_real_numbers_is_told() {
     let Sampled::Finished(samples) = run.run(&mut executor, 3, |_| ControlFlow::Continue(())).unwrap() else {
         panic!("nothing stops it")
     };
-    let all: Vec<_> = (0..8).map(|sample| Divergence { sample, step: 0 }).collect();
+    let all: Vec<_> = (0..8).map(|sample| Divergence { sample, step: 1 }).collect();
     assert_eq!(samples.diverged, all);
+}
+
+/// All particles leave the real numbers in the middle, with weights to the end and with steps without.
+#[test]
+fn samples_that_are_all_lost_are_a_result() {
+    for floor in [0.0, 0.5] {
+        let mut twisted = twisted(0.5);
+        twisted.sampler = Sampler { steps: 8, corrections: 1, tau: 1e308, ..twisted.sampler };
+        twisted.resampling = Resampling { floor, particles: 2, ..twisted.resampling };
+        let mut executor = Interpreter::<f64>::new();
+        let run = twisted.compile(&mut executor, &posterior(Guidance::mmps(1)), &[3, 2, 1]).unwrap();
+        let Sampled::Finished(samples) = run.run(&mut executor, 3, |_| ControlFlow::Continue(())).unwrap()
+        else {
+            panic!("nothing stops it")
+        };
+        assert_eq!(samples.values.shape(), [3, 2, 1]);
+        assert_eq!(samples.diverged.iter().map(|d| d.sample).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(samples.diverged.iter().all(|d| d.step < 8), "{:?}", samples.diverged);
+        assert_eq!(samples.weighing.unwrap().distinct, 0);
+    }
 }
 
 #[test]
@@ -202,6 +222,12 @@ fn what_it_cannot_do_is_refused() {
             refused(Twisted { resampling: Resampling { cut: Some(cut), ..base.resampling }, ..base.clone() });
         assert!(cut.contains("`cut` must be at least 1"), "{cut}");
     }
+    let mut exact = posterior(Guidance::mmps(1));
+    exact.observation.noise_std = 0.0;
+    let narrow = Twisted { resampling: Resampling { gamma: 0.0, ..base.resampling }, ..base.clone() };
+    let error = narrow.compile(&mut Interpreter::<f64>::new(), &exact, &[3, 2, 1]).unwrap_err().to_string();
+    assert!(error.contains("choose γ > 0 for the weights"), "{error}");
+    base.compile(&mut Interpreter::<f64>::new(), &exact, &[3, 2, 1]).unwrap();
     let mut posterior = posterior(Guidance::Tmpd);
     posterior.each = Some(ArrayD::zeros(vec![3, 1, 1]));
     let error = base.compile(&mut Interpreter::<f64>::new(), &posterior, &[3, 2, 1]).unwrap_err().to_string();

@@ -75,12 +75,18 @@ impl Candidate {
         self.sampler.with(schedule, self.corrections, noise_std)
     }
 
-    /// What one sample costs: evaluations of the network, its vector–Jacobian products counted as such.
+    /// What one sample costs: evaluations of the network, its vector–Jacobian products counted as such. `is_composed` where
+    /// the guidance is formed on trajectories put together from windows.
     ///
     /// Errors: a time grid that can't be.
-    pub fn evaluations(&self, schedule: Schedule, noise_std: f64) -> Result<usize, DiffusionError> {
+    pub fn evaluations(
+        &self,
+        schedule: Schedule,
+        noise_std: f64,
+        is_composed: bool,
+    ) -> Result<usize, DiffusionError> {
         let estimates = self.sampler(schedule, noise_std).evaluations()? as usize;
-        Ok(estimates * (1 + self.guidance.products()))
+        Ok(estimates * (1 + self.guidance.products(is_composed)))
     }
 }
 
@@ -132,7 +138,7 @@ mod tests {
     #[test]
     fn the_candidates_cost_what_is_said_and_no_two_are_one() {
         let all = candidates();
-        let cost = |c: &Candidate| c.evaluations(Schedule::default(), 0.05).unwrap();
+        let cost = |c: &Candidate| c.evaluations(Schedule::default(), 0.05, false).unwrap();
         let total: usize = all.iter().map(cost).sum();
         assert!((1500..=2000).contains(&total), "{total}");
         for (i, candidate) in all.iter().enumerate() {

@@ -15,7 +15,7 @@ use crate::tuning::{Cases, Choice, Scores, Trial, choose};
 use ndarray::{ArrayD, Axis, stack};
 use sda_core::{Real, Stream};
 use sda_data::TrajectoryStore;
-use sda_diffusion::NoiseSource;
+use sda_diffusion::{NoisePredictor, NoiseSource};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -94,7 +94,11 @@ pub(crate) fn tune(
     let tuning = &e.tuning.clone().unwrap_or_default();
     let observations: Vec<&ObservationConfig> = e.observations.iter().filter(|o| which(o)).collect();
     let costs = |o: &ObservationConfig| -> Result<Vec<usize>, ExperimentError> {
-        let cost = |c: &Candidate| c.evaluations(e.schedule, o.noise_of_state());
+        let windows = e.prior().windows(e.of(o).assimilation.length);
+        let cost = |c: &Candidate| {
+            let is_composed = c.place.is_composed(&c.guidance, &o.operator, windows);
+            c.evaluations(e.schedule, o.noise_of_state(), is_composed)
+        };
         tuning.candidates.iter().map(cost).collect::<Result<_, _>>().map_err(ExperimentError::stage(STAGE))
     };
     let costs: Vec<Vec<usize>> = observations.iter().map(|o| costs(o)).collect::<Result<_, _>>()?;

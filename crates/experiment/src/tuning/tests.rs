@@ -96,8 +96,10 @@ fn trial(chain: &Chain, cases: &Cases, candidate: &Candidate, threads: usize) ->
 fn tuned(chain: &Chain, candidates: &[Candidate]) -> Choice {
     let cases = cases(chain);
     let trials: Vec<Trial> = candidates.iter().map(|c| trial(chain, &cases, c, 1)).collect();
-    let evaluations: Vec<usize> =
-        candidates.iter().map(|c| c.evaluations(Schedule::default(), cases.noise_std).unwrap()).collect();
+    let evaluations: Vec<usize> = candidates
+        .iter()
+        .map(|c| c.evaluations(Schedule::default(), cases.noise_std, false).unwrap())
+        .collect();
     choose(&trials, &evaluations, &Rule::default()).unwrap()
 }
 
