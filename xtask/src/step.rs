@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::Write;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, bail};
@@ -95,7 +96,8 @@ impl fmt::Display for Step {
 pub(crate) fn run_all(steps: &[Step]) -> anyhow::Result<ExitCode> {
     let mut failed = Vec::new();
     for step in steps {
-        eprintln!("xtask: {step}");
+        // A closed stderr is no reason to stop.
+        let _ = writeln!(std::io::stderr(), "xtask: {step}");
         if !step.status()?.success() {
             failed.push(format!("`{step}`"));
         }

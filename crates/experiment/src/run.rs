@@ -124,7 +124,7 @@ impl Run {
         let data = &loaded.experiment.data;
         recipe.split = data.split.unwrap_or(recipe.split);
         recipe.steps = data.steps.unwrap_or(recipe.steps);
-        loaded.experiment.validate_with(&recipe, &path)?;
+        loaded.validate_with(&recipe)?;
         let system = recipe.system.dynamics().map_err(ExperimentError::stage("build the system"))?;
         let tier = loaded.experiment.tier.as_deref().map(|t| format!("-{t}")).unwrap_or_default();
         let folder = options
@@ -253,7 +253,6 @@ impl Run {
     }
 
     fn variant(&self, name: &str, experiment: Experiment) -> Result<Self, ExperimentError> {
-        experiment.validate_with(&self.recipe, &self.loaded.path)?;
         Ok(Self {
             loaded: Loaded { experiment, variants: Vec::new(), ..self.loaded.clone() },
             variant: Some(name.to_owned()),

@@ -1,6 +1,6 @@
 //! Convolution in one or two dimensions, channels last.
 
-use crate::parameter::{Parameter, Weights};
+use crate::parameter::{Parameter, Weights, weights_of_layer};
 use sda_graph::{ConvGeometry, Face, Graph, NodeId, Padding, PaddingMode};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,12 @@ impl Convolution {
     pub fn parameters(&self) -> [Parameter; 2] {
         let [kh, kw] = self.kernel;
         Parameter::layer(&self.name, &[kh, kw, self.input, self.output])
+    }
+
+    /// Numbers of both.
+    pub(crate) fn weights(&self) -> usize {
+        let [kh, kw] = self.kernel;
+        weights_of_layer(&[kh, kw, self.input, self.output])
     }
 
     /// Shapes: `x` [B, H, W, input], result [B, ⌈H/stride⌉, ⌈W/stride⌉, output].

@@ -35,6 +35,16 @@ pub enum NnError {
         /// What it is.
         found: String,
     },
+    /// A network has more weights than there is room for.
+    #[error("build a {network}: it would have more than {most} weights; lower {remedy}")]
+    Weights {
+        /// The kind of network.
+        network: &'static str,
+        /// The largest number of them.
+        most: usize,
+        /// Fields of its configuration that they grow with.
+        remedy: &'static str,
+    },
     /// A field of the optimiser's configuration is outside its range.
     #[error("build the optimiser: `{field}` must be {expected}, but it is {found}")]
     Optimiser {

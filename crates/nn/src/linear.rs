@@ -1,6 +1,6 @@
 //! A linear map of the last axis.
 
-use crate::parameter::{Parameter, Weights};
+use crate::parameter::{Parameter, Weights, weights_of_layer};
 use sda_graph::{Graph, NodeId};
 
 /// y = x W + b
@@ -23,6 +23,11 @@ impl Linear {
     /// Weight [input, output] and bias [output].
     pub fn parameters(&self) -> [Parameter; 2] {
         Parameter::layer(&self.name, &[self.input, self.output])
+    }
+
+    /// Numbers of both.
+    pub(crate) fn weights(&self) -> usize {
+        weights_of_layer(&[self.input, self.output])
     }
 
     /// Shapes: `x` […, input], result […, output].

@@ -82,8 +82,21 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
+    use super::Network;
     use crate::reference::reference_networks;
     use sda_graph::{Declaration, Graph, Plan, PlanOptions, Program, Stage};
+
+    #[test]
+    fn weights_are_counted_as_they_are_made() {
+        for (name, network) in reference_networks() {
+            let counted = match &network {
+                Network::ResMlp(network) => network.weights(),
+                Network::UNet(network) => network.weights(),
+            };
+            let made: usize = network.parameters().iter().map(|p| p.shape.iter().product::<usize>()).sum();
+            assert_eq!(counted, made, "{name}");
+        }
+    }
 
     /// What does not depend on the sample runs once; the rest, forward and back to the input, stays in one row region.
     #[test]

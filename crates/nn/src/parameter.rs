@@ -29,6 +29,20 @@ impl Parameter {
     }
 }
 
+/// Most weights of one network: 4 GiB in f32, and random streams count with 32 bits.
+pub(crate) const LARGEST: usize = u32::MAX as usize / 4;
+
+/// The weights of all parts of a network, as many as can be counted.
+pub(crate) fn total(parts: impl IntoIterator<Item = usize>) -> usize {
+    parts.into_iter().fold(0, usize::saturating_add)
+}
+
+/// The numbers of a layer's weight and bias, as many as can be counted.
+pub(crate) fn weights_of_layer(weight: &[usize]) -> usize {
+    let outputs = weight.last().copied().unwrap_or(0);
+    weight.iter().fold(1, |all: usize, &n| all.saturating_mul(n)).saturating_add(outputs)
+}
+
 /// Which copy of the parameters a graph reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weights {

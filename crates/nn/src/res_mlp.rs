@@ -4,7 +4,7 @@ use crate::activation::Activation;
 use crate::error::NnError;
 use crate::layer_norm::layer_norm;
 use crate::linear::Linear;
-use crate::parameter::{Parameter, Weights};
+use crate::parameter::{LARGEST, Parameter, Weights, total};
 use crate::time_embedding::TimeEmbedding;
 use sda_graph::{Graph, NodeId};
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ enum Layer {
 }
 
 impl ResMlp {
-    /// Errors: a width for which the network does not exist.
+    /// Errors: a width for which the network does not exist, or more weights than there is room for.
     pub fn validate(&self) -> Result<(), NnError> {
         let refuse = |field, expected, found| {
             Err(NnError::Architecture { network: "ResMlp", field, expected, found: format!("{found:?}") })
@@ -48,6 +48,10 @@ impl ResMlp {
             Self { embedding: 0, .. } => refuse("embedding", "at least 1", vec![0]),
             Self { hidden_features: w, .. } if w.iter().any(|n| *n < 2) => {
                 refuse("hidden_features", "a list of widths of at least 2", w.clone())
+            }
+            _ if self.weights() > LARGEST => {
+                let remedy = "features, embedding or hidden_features";
+                Err(NnError::Weights { network: "ResMlp", most: LARGEST, remedy })
             }
             _ => Ok(()),
         }
@@ -59,7 +63,7 @@ impl ResMlp {
 
     fn layers(&self) -> Vec<Layer> {
         let mut layers = Vec::new();
-        let mut width = self.features + self.embedding;
+        let mut width = self.features.saturating_add(self.embedding);
         for &next in self.hidden_features.iter().chain([&self.features]) {
             if next != width {
                 layers.push(Layer::Widen(Linear::new(format!("network.{}", layers.len()), width, next)));
@@ -82,6 +86,15 @@ impl ResMlp {
             }
         }
         parameters
+    }
+
+    /// Numbers of all parameters, counted without making them.
+    pub(crate) fn weights(&self) -> usize {
+        let of_layer = |layer: Layer| match layer {
+            Layer::Widen(linear) => linear.weights(),
+            Layer::Residual(block) => total(block.iter().map(Linear::weights)),
+        };
+        total(self.layers().into_iter().map(of_layer).chain([self.embedding().weights()]))
     }
 
     /// The noise estimate.
@@ -198,5 +211,21 @@ mod tests {
             assert!(error.starts_with(&format!("build a ResMlp: `{field}` must be")), "{error}");
         }
         network(&[4]).validate().unwrap();
+    }
+
+    #[test]
+    fn more_weights_than_there_is_room_for_are_refused() {
+        let most = usize::MAX;
+        for bad in [
+            ResMlp { features: most, embedding: most, ..network(&[4]) },
+            ResMlp { embedding: most / 2, ..network(&[4]) },
+            ResMlp { features: 1 << 15, ..network(&[]) },
+            network(&[1 << 15]),
+            network(&[4, most]),
+        ] {
+            let error = bad.validate().unwrap_err().to_string();
+            assert!(error.contains("more than 1073741823 weights; lower features"), "{error}");
+        }
+        ResMlp { features: 27, embedding: 32, ..network(&[4096; 8]) }.validate().unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::linear::Linear;
-use crate::parameter::{Parameter, Weights};
+use crate::parameter::{Parameter, Weights, total};
 use sda_graph::{Graph, NodeId};
 use std::f64::consts::PI;
 
@@ -46,6 +46,11 @@ impl TimeEmbedding {
     /// Parameters of both layers.
     pub fn parameters(self) -> Vec<Parameter> {
         self.layers().iter().flat_map(Linear::parameters).collect()
+    }
+
+    /// Numbers of them.
+    pub(crate) fn weights(self) -> usize {
+        total(self.layers().iter().map(Linear::weights))
     }
 
     /// Shapes: `features` [B, 32], result [B, width].

@@ -59,8 +59,8 @@ struct ExperimentArguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Change a field, as training.epochs=100; may be repeated.
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    settings: Vec<String>,
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = Setting::parse)]
+    settings: Vec<Setting>,
     /// Run directory [default: runs/NAME-TIER]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -142,9 +142,9 @@ fn experiment(arguments: ExperimentArguments) -> anyhow::Result<bool> {
 
 /// Reads and checks an experiment, with some settings beside those of the command line, and catches Ctrl-C.
 fn prepare(arguments: ExperimentArguments, more: &[&str]) -> anyhow::Result<Run> {
-    let texts = arguments.settings.iter().map(String::as_str).chain(more.iter().copied());
-    let parsed: Result<Vec<Setting>, String> = texts.map(Setting::parse).collect();
-    let mut settings = parsed.map_err(anyhow::Error::msg)?;
+    let more: Result<Vec<Setting>, String> = more.iter().copied().map(Setting::parse).collect();
+    let mut settings = arguments.settings;
+    settings.extend(more.map_err(anyhow::Error::msg)?);
     settings.extend(arguments.seed.map(|s| Setting { path: vec!["seed".into()], value: s.to_string() }));
     let interrupted = Arc::new(AtomicBool::new(false));
     // The second Ctrl-C ends the program at once: results are written whole, so nothing is lost but work.

@@ -1,6 +1,6 @@
 //! From a name and a tier to a resolved experiment.
 
-use super::{Experiment, Setting, Settings, Variant};
+use super::{Experiment, Recipe, Setting, Settings, Variant};
 use crate::error::{ExperimentError, Problem};
 use ron::extensions::Extensions;
 use serde::Serialize;
@@ -22,6 +22,17 @@ pub struct Loaded {
     pub experiment: Experiment,
     /// Each of the experiment's variants, by name.
     pub variants: Vec<(String, Experiment)>,
+}
+
+impl Loaded {
+    /// Checks the experiment and each of its variants against the dataset.
+    ///
+    /// Errors: as [`Experiment::validate`].
+    pub fn validate_with(&self, recipe: &Recipe) -> Result<(), ExperimentError> {
+        self.experiment.validate_with(recipe, &self.path)?;
+        let mut variants = self.variants.iter();
+        variants.try_for_each(|(name, e)| e.validate_with(recipe, &self.path).map_err(of_variant(name)))
+    }
 }
 
 pub(crate) fn options() -> ron::Options {
@@ -108,12 +119,7 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
     }
     let mut experiment: Experiment = parse(&text, path)?;
     experiment.tier = tier.map(str::to_owned);
-    experiment.tiers.clear();
-    if experiment.assimilation.settings == Settings::Tuned {
-        experiment.tuning.get_or_insert_default();
-    }
-    keep_only(&mut experiment, path)?;
-    experiment.validate(path)?;
+    complete(&mut experiment, path)?;
     let variants = variants(&text, path, &experiment)?;
     let resolved = to_ron(&experiment).map_err(|e| ExperimentError::Setting {
         path: path.into(),
@@ -122,6 +128,18 @@ pub fn load(path: &Path, tier: Option<&str>, settings: &[Setting]) -> Result<Loa
     })?;
     let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("experiment").to_owned();
     Ok(Loaded { path: path.into(), name, written, resolved, experiment, variants })
+}
+
+/// Writes in the default candidates of a tuning, leaves out what is not made, and checks the rest.
+///
+/// Errors: an observation that is not there; as [`Experiment::validate`].
+fn complete(experiment: &mut Experiment, path: &Path) -> Result<(), ExperimentError> {
+    experiment.tiers.clear();
+    if experiment.assimilation.settings == Settings::Tuned {
+        experiment.tuning.get_or_insert_default();
+    }
+    keep_only(experiment, path)?;
+    experiment.validate(path)
 }
 
 /// Leaves out the observations that `only` does not name, where it names some.
@@ -158,9 +176,7 @@ fn variants(
         }
         let mut experiment: Experiment = parse(&text, path)?;
         (experiment.tier, experiment.variants) = (base.tier.clone(), Vec::new());
-        experiment.tiers.clear();
-        keep_only(&mut experiment, path)?;
-        experiment.validate(path)?;
+        complete(&mut experiment, path).map_err(of_variant(&variant.name))?;
         if let Some(field) = experiment.differs_in_what_variants_share(base) {
             let reason = format!(
                 "it changes {field}, which variants share, so that they are compared on the same observations; \
@@ -171,6 +187,17 @@ fn variants(
         Ok((variant.name.clone(), experiment))
     };
     base.variants.iter().map(one).collect()
+}
+
+/// Names the variant whose values are out of range.
+fn of_variant(name: &str) -> impl Fn(ExperimentError) -> ExperimentError {
+    move |e| match e {
+        ExperimentError::Values { path, problems } => {
+            let named = |p: Problem| Problem { field: format!("variant {name}: {}", p.field), ..p };
+            ExperimentError::Values { path, problems: problems.into_iter().map(named).collect() }
+        }
+        other => other,
+    }
 }
 
 fn apply(text: &str, path: &Path, from: &str, setting: &str) -> Result<String, ExperimentError> {

@@ -1,7 +1,7 @@
 //! Dataset recipes: `datasets/NAME.ron`.
 
 use super::load::{names, parse};
-use crate::error::ExperimentError;
+use crate::error::{ExperimentError, Problem};
 use sda_systems::SystemConfig;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -46,5 +46,12 @@ pub fn load_recipe(folder: &Path, name: &str) -> Result<Recipe, ExperimentError>
     }
     let text =
         std::fs::read_to_string(&path).map_err(|e| ExperimentError::io("read the recipe", &path, e))?;
-    parse(&text, &path)
+    let recipe: Recipe = parse(&text, &path)?;
+    match recipe.system.dynamics() {
+        Ok(_) => Ok(recipe),
+        Err(e) => {
+            let problems = vec![Problem { field: "system".into(), reason: e.to_string() }];
+            Err(ExperimentError::Values { path, problems })
+        }
+    }
 }

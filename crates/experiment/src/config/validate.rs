@@ -1,21 +1,19 @@
 //! Checks across fields, all reported at once.
 
-use super::prior::check_posterior;
-use super::{Experiment, Recipe, SamplerConfig, ScoreConfig, Settings};
+mod data;
+mod sizes;
+
+use super::{Experiment, SamplerConfig, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
 use crate::stages::prior::NAME as PRIOR;
-use ndarray::ArrayD;
-use sda_diffusion::{GlobalScore, Levels, NoisePredictor, Posterior, Twisted};
+use sda_diffusion::Twisted;
 use sda_nn::Network;
-use sda_observe::Observation;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Random streams and file layouts count with 32 bits.
 const LARGEST_COUNT: usize = u32::MAX as usize / 4;
-const SINGLE: &str = "the particle filter needs an operator that acts on single states: \
-    Identity, Components, EveryNth, States, Affine, Saturate, Arctan or a Compose of these";
 
 impl Experiment {
     /// Checks values and how they fit together.
@@ -151,6 +149,8 @@ impl Experiment {
             if let Some(target) = o.target {
                 let reason = format!("must be finite, and is {target}");
                 p.that(target.is_finite(), &at("target"), reason);
+                let is_held = (target as f32).is_finite() || !target.is_finite();
+                p.that(is_held, &at("target"), format!("is beyond what single precision holds: {target:e}"));
                 let reason = "is no observation of a trajectory, which a reference and a tuning need";
                 let needed = self.reference.is_some() || self.assimilation.settings == Settings::Tuned;
                 p.that(!needed, &at("target"), reason);
@@ -266,164 +266,6 @@ impl Experiment {
             p.that(o.name != PRIOR, &format!("observations.{i}.name"), reason);
         }
     }
-
-    /// Checks against the dataset.
-    ///
-    /// Errors: as [`Experiment::validate`].
-    pub fn validate_with(&self, recipe: &Recipe, path: &Path) -> Result<(), ExperimentError> {
-        let mut p = Problems::default();
-        let (length, steps) = (self.assimilation.length, recipe.steps);
-        for (field, length, is_of_data) in self.lengths() {
-            let reason = format!("{length} states are longer than the data's {steps}");
-            p.that(!is_of_data || length <= steps, &field, reason);
-        }
-        let window = self.score.window();
-        p.that(
-            window <= steps,
-            "score",
-            format!("a window of {window} states is longer than the data's {steps}"),
-        );
-        p.count("data.split", recipe.trajectories());
-        p.count("data.steps", steps.saturating_add(recipe.burn_in as usize));
-        let (train, validation, test) = recipe.split;
-        p.that(train > 0 && validation > 0, "data.split", "needs trajectories to train and to validate");
-        let asked = self.assimilation.trajectories;
-        p.that(
-            asked <= test,
-            "assimilation.trajectories",
-            format!("{asked} are asked for, and the data has {test} to test"),
-        );
-        match recipe.system.dynamics() {
-            Err(e) => p.add("the recipe's system", e.to_string()),
-            Ok(system) => {
-                let (d, state) = (system.state_dim(), system.state_shape());
-                let of = |length: usize| [&[1, length], &state[..]].concat();
-                let network = self.score.network();
-                if let (Network::ResMlp(_), [_, _, ..]) = (network, &state[..]) {
-                    let reason = format!(
-                        "ResMlp takes states of components, and {} has fields {state:?}: use a UNet",
-                        system.name()
-                    );
-                    p.add("score.network", reason);
-                } else if let Network::ResMlp(mlp) = network {
-                    let told = d + self.training.levels.components();
-                    let want = window.saturating_mul(told);
-                    let level = if self.training.levels == Levels::Shared { "" } else { " with their level" };
-                    let reason = format!(
-                        "must be {window} states × {told} components{level} = {want}, and is {}",
-                        mlp.features
-                    );
-                    p.that(mlp.features == want, "score.network.features", reason);
-                } else {
-                    let levels = self.training.levels;
-                    let score = GlobalScore { levels, ..GlobalScore::new(network.clone()) };
-                    p.result("score.network", score.check(&of(window)));
-                    if let ScoreConfig::Global { .. } = self.score {
-                        p.result("score.network", score.check(&of(length)));
-                        for (i, r) in self.rollouts.iter().enumerate() {
-                            let Ok(width) = r.rollout.width(length) else { continue };
-                            p.result(&format!("rollouts.{i}.rollout"), score.check(&of(width)));
-                        }
-                    }
-                }
-                for (i, o) in self.observations.iter().enumerate() {
-                    let at = format!("observations.{i}.operator");
-                    let length = o.length.unwrap_or(length);
-                    match o.operator.output_shape(&of(length)) {
-                        Err(e) => p.add(&at, e.to_string()),
-                        Ok(seen) if numbers(&seen) > LARGEST_COUNT => {
-                            let reason = format!("shows {seen:?} numbers, and {LARGEST_COUNT} are the most");
-                            p.add(&at, reason);
-                        }
-                        Ok(_) if self.reference.is_none() => {}
-                        Ok(_) => p.that(o.operator.per_state(length, d).is_some(), &at, SINGLE),
-                    }
-                }
-                self.check_sizes(&mut p, &state);
-                if let Some(modes) = &self.evaluation.modes {
-                    p.that(
-                        modes.component < d,
-                        "evaluation.modes.component",
-                        format!("must be one of the state's {d}, counted from 0, and is {}", modes.component),
-                    );
-                }
-                if let Some(prior) = &self.prior {
-                    let reason = format!("is of fields, and {} has none: leave `prior` out", system.name());
-                    p.that(system.flow().is_some(), "prior", reason);
-                    if p.0.is_empty() {
-                        p.result("prior", self.prior().check(&of(self.drawn(prior).1)));
-                    }
-                }
-                // What is too large has no place to be checked in.
-                if p.0.is_empty() {
-                    self.check_posteriors(&mut p, &state);
-                }
-                if let Some(reference) = &self.reference {
-                    let filtered = "has no particle filter: leave `reference` out";
-                    let reason = format!("{} {filtered}", system.name());
-                    p.that(system.chain().is_some(), "reference", reason);
-                    let has_noise = system.chain().is_none_or(|chain| chain.noise_std().is_some());
-                    let reason = format!("{} has no noise to simulate backward", system.name());
-                    p.that(!reference.backward || has_noise, "reference.backward", reason);
-                }
-                // What is wrong already would be told again for every candidate.
-                if p.0.is_empty() {
-                    self.check_tuning_with(recipe, &state, &mut p);
-                }
-            }
-        }
-        p.finish(path)
-    }
-}
-
-impl Experiment {
-    /// Numbers of all samples at once, of trajectories [L, state…].
-    fn check_sizes(&self, p: &mut Problems, state: &[usize]) {
-        let mut most = |field: &str, n: usize, length: usize| {
-            let all = numbers(&[&[n, length], state].concat());
-            let reason = format!(
-                "{n} trajectories of {length} states are {all} numbers at once, and {LARGEST_COUNT} are the most"
-            );
-            p.that(all <= LARGEST_COUNT, field, reason);
-        };
-        let a = &self.assimilation;
-        let longest = self.lengths().into_iter().map(|(_, length, _)| length).max().unwrap_or(0);
-        let particles = a.twisted.map_or(1, |twisted| twisted.particles);
-        most("assimilation.samples", a.samples.saturating_mul(particles), longest);
-        if let Some(prior) = &self.prior {
-            most("prior.samples", prior.samples, prior.length.unwrap_or(self.score.window()));
-        }
-        if let Some(reference) = &self.reference {
-            most("reference.particles", reference.particles, longest);
-            most("reference.bootstrap", reference.bootstrap.unwrap_or(0), longest);
-        }
-    }
-
-    /// Whether the guidance, where it is given, serves each of the observations, of trajectories [L, state…].
-    fn check_posteriors(&self, p: &mut Problems, state: &[usize]) {
-        if self.assimilation.settings == Settings::Tuned {
-            return;
-        }
-        let prior = self.prior();
-        for o in &self.observations {
-            let a = &self.of(o).assimilation;
-            let shape = [&[a.samples, a.length], state].concat();
-            let Ok(seen) = o.operator.output_shape(&shape) else { continue };
-            let nothing = ArrayD::zeros(&seen[1..]);
-            let Ok(observation) = Observation::new(o.operator.clone(), nothing, o.noise_std) else {
-                continue;
-            };
-            let posterior =
-                Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
-            if let Err(reason) = check_posterior(posterior, &shape) {
-                p.add("assimilation.guidance", format!("it can't serve observation «{}»: {reason}", o.name));
-            }
-        }
-    }
-}
-
-fn numbers(shape: &[usize]) -> usize {
-    shape.iter().fold(1, |all, &n| all.saturating_mul(n))
 }
 
 /// Problems found so far.

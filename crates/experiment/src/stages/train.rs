@@ -90,7 +90,7 @@ fn epochs(
     let path = checkpoint_path(run);
     let mut curve = restore(trainer, &path, key)?;
     let begin = curve.training.len();
-    let windows = Windows::new(run, store);
+    let windows = Windows::new(run, store)?;
     let progress = run.progress(STAGE, epochs * windows.training.len());
     progress.resume_at((begin * windows.training.len()) as u64);
     let mut clock = Clock::new(run.checkpoint);

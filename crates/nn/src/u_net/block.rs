@@ -4,7 +4,7 @@ use crate::activation::Activation;
 use crate::convolution::Convolution;
 use crate::layer_norm::layer_norm;
 use crate::linear::Linear;
-use crate::parameter::{Parameter, Weights};
+use crate::parameter::{Parameter, Weights, total};
 use sda_graph::{Graph, NodeId};
 
 /// x + Conv(act(Conv(LN(x + Linear(e)))))
@@ -20,6 +20,11 @@ impl Block {
             .into_iter()
             .chain(self.residue.iter().flat_map(Convolution::parameters))
             .collect()
+    }
+
+    /// Numbers of them.
+    pub(super) fn weights(&self) -> usize {
+        total(self.residue.iter().map(Convolution::weights).chain([self.project.weights()]))
     }
 
     /// Shapes: `x` [B, H, W, C], the time's embedding `e` [1 or B, embedding], projected once for all points.

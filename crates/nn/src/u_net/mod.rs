@@ -13,7 +13,7 @@ use crate::activation::Activation;
 use crate::convolution::{Boundary, Convolution};
 use crate::layer_norm::layer_norm;
 use crate::linear::Linear;
-use crate::parameter::{Parameter, Weights};
+use crate::parameter::{Parameter, Weights, total};
 use crate::time_embedding::TimeEmbedding;
 use block::Block;
 use sda_graph::{Graph, NodeId};
@@ -71,6 +71,16 @@ impl UNet {
             parameters.extend(self.tail(depth).parameters());
         }
         parameters
+    }
+
+    /// Numbers of all parameters, counted without making them.
+    pub(crate) fn weights(&self) -> usize {
+        let at_depth = |depth: usize| {
+            let both_ways = self.hidden_blocks[depth].saturating_mul(2);
+            let blocks = self.descending(depth, 0).weights().saturating_mul(both_ways);
+            [self.head(depth).weights(), blocks, self.tail(depth).weights()]
+        };
+        total((0..self.depths()).flat_map(at_depth).chain([self.embedding().weights()]))
     }
 
     /// The noise estimate.
@@ -167,8 +177,8 @@ impl UNet {
     fn head(&self, depth: usize) -> Convolution {
         let to = self.hidden_channels[depth];
         if depth == 0 {
-            let told = self.context.map_or(0, Context::channels);
-            return self.convolution("network.heads.0".into(), self.channels + told, to, [1, 1]);
+            let from = self.channels.saturating_add(self.context.map_or(0, Context::channels));
+            return self.convolution("network.heads.0".into(), from, to, [1, 1]);
         }
         let from = self.hidden_channels[depth - 1];
         self.convolution(format!("network.heads.{depth}.0"), from, to, self.strides())

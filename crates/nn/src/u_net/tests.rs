@@ -120,6 +120,7 @@ fn refuses_what_does_not_exist_by_its_field() {
         ("hidden_channels", UNet { hidden_channels: vec![], hidden_blocks: vec![], ..line() }),
         ("hidden_channels", UNet { hidden_channels: vec![4, 1], ..line() }),
         ("hidden_blocks", UNet { hidden_blocks: vec![1], ..line() }),
+        ("hidden_blocks", UNet { hidden_blocks: vec![1, usize::MAX], ..line() }),
         ("kernel", UNet { kernel: 4, ..line() }),
         ("stride", UNet { stride: 0, ..line() }),
         ("boundary", UNet { boundary: vec![], ..line() }),
@@ -129,6 +130,24 @@ fn refuses_what_does_not_exist_by_its_field() {
         let error = Network::UNet(network).validate().unwrap_err().to_string();
         assert!(error.starts_with(&format!("build a U-Net: `{field}` must be ")), "{error}");
     }
+}
+
+#[test]
+fn more_weights_than_there_is_room_for_are_refused() {
+    let most = usize::MAX;
+    let told = Some(Context::Forcing { wavenumber: 4 });
+    for bad in [
+        UNet { channels: most, context: told, ..line() },
+        UNet { embedding: most, ..line() },
+        UNet { hidden_channels: vec![4, most], ..line() },
+        UNet { hidden_channels: vec![4, 1 << 14], ..line() },
+        UNet { kernel: most, ..plane([Boundary::Zero; 2]) },
+    ] {
+        let error = bad.validate().unwrap_err().to_string();
+        assert!(error.contains("more than 1073741823 weights; lower channels"), "{error}");
+    }
+    let published = UNet { hidden_channels: vec![96, 192, 384], hidden_blocks: vec![3; 3], ..line() };
+    published.validate().unwrap();
 }
 
 #[test]

@@ -3,6 +3,10 @@
 use super::UNet;
 use crate::convolution::Boundary;
 use crate::error::NnError;
+use crate::parameter::LARGEST;
+
+/// Most residual blocks of a depth: the program grows with each.
+const MOST_BLOCKS: usize = 1024;
 
 impl UNet {
     /// Errors: a field of the configuration for which the network does not exist.
@@ -19,8 +23,8 @@ impl UNet {
             ),
             (
                 "hidden_blocks",
-                "as long as `hidden_channels`",
-                self.hidden_blocks.len() == depths,
+                "as long as `hidden_channels`, with at most 1024 blocks at a depth",
+                self.hidden_blocks.len() == depths && self.hidden_blocks.iter().all(|n| *n <= MOST_BLOCKS),
                 format!("{:?}", self.hidden_blocks),
             ),
             ("kernel", "odd", self.kernel % 2 == 1, format!("{}", self.kernel)),
@@ -34,9 +38,14 @@ impl UNet {
             ("context", "a forcing of wavenumber at least 1", self.told(), format!("{:?}", self.context)),
         ];
         let broken = rules.into_iter().find(|(_, _, holds, _)| !holds);
-        broken.map_or(Ok(()), |(field, expected, _, found)| {
-            Err(NnError::Architecture { network: "U-Net", field, expected, found })
-        })
+        if let Some((field, expected, _, found)) = broken {
+            return Err(NnError::Architecture { network: "U-Net", field, expected, found });
+        }
+        if self.weights() > LARGEST {
+            let remedy = "channels, embedding, hidden_channels, hidden_blocks or kernel";
+            return Err(NnError::Weights { network: "U-Net", most: LARGEST, remedy });
+        }
+        Ok(())
     }
 
     fn told(&self) -> bool {

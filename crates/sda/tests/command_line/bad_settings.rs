@@ -1,6 +1,6 @@
 //! What is asked for can't be: told before anything is written.
 
-use super::sandbox::{Sandbox, fails};
+use super::sandbox::{Sandbox, fails, stderr};
 use std::fs;
 
 /// The small run with one more setting.
@@ -21,12 +21,37 @@ fn settings_that_cannot_be() {
     check("score.order=3", &[file, "score.network.features", "must be", "27"]);
     check("training.epoch=3", &[file, "training.epoch=3", "epoch", "epochs"]);
     check("training.epochs=many", &[file, "training.epochs", "integer"]);
-    check("training.epochs", &["training.epochs", "path.of.field=value"]);
     check("assimilation.trajectories=4", &[file, "assimilation.trajectories", "4", "3"]);
     check("assimilation.length=41", &[file, "assimilation.length", "41", "40"]);
     check("observations.1.operator=Components([3])", &[file, "observations.1.operator"]);
     check("observations.1.operator=Vorticity", &[file, "observations.1.operator"]);
     check("dataset=\"lorenz64\"", &["lorenz64.ron", "recipe"]);
+}
+
+/// As other command lines that can't be read.
+#[test]
+fn settings_without_a_value_end_with_2() {
+    let sandbox = Sandbox::new();
+    for setting in ["training.epochs", "training.epochs=", ".epochs=3"] {
+        let output = sandbox.small(&["--set", setting]).output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(&format!("set «{setting}»")) && text.contains("path.of.field=value"), "{text}");
+    }
+    assert!(sandbox.contents().is_empty(), "something was written");
+}
+
+/// A number is a key of a map before it is a place in it, and a place is one of what is there.
+#[test]
+fn settings_of_entries_that_are_not_there() {
+    check("data.steps.1=3", &["«data.steps»", "no fields"]);
+    let sandbox = Sandbox::new();
+    let fewer = ["--set", "assimilation.fewer={2: 1}", "--set", "assimilation.fewer.0=2"];
+    fails(&mut sandbox.small(&fewer), &["«assimilation.fewer.0»", "entries are 2", "set all of"]);
+    let absent = ["lorenz_rozet2023", "--tier", "quick", "--set", "data.split.1=200", "--out"];
+    let mut command = sandbox.command(&absent);
+    fails(command.arg(sandbox.out()), &["«data.split»", "set all of it: data.split=…"]);
+    assert!(sandbox.contents().is_empty(), "something was written");
 }
 
 /// A rollout whose windows the network can't take is told before anything is made.
@@ -90,7 +115,7 @@ fn files_that_cannot_be() {
     fs::write(&recipe, text.replace("burn_in: 1024", "burn_in: -1")).unwrap();
     fails(&mut sandbox.small(&[]), &["lorenz63.ron:", "burn_in"]);
     fs::write(&recipe, text.replace("Lorenz63()", "Lorenz63(dt: NaN)")).unwrap();
-    fails(&mut sandbox.small(&[]), &["dt"]);
+    fails(&mut sandbox.small(&[]), &["lorenz63.ron:\n  system: ", "dt"]);
     fs::write(&recipe, text.replace("Lorenz63()", "Lorenz63(dt: 2.0)")).unwrap();
     fails(&mut sandbox.small(&[]), &["simulate", "not finite", "dt"]);
     assert!(sandbox.store().is_none());

@@ -104,6 +104,11 @@ fn values_out_of_range() {
     check_value("(steps: 8)", "(steps: 0)", &["assimilation.sampler", "steps", "at least 1"]);
     check_value("(steps: 8)", "(steps: 8, tau: NaN)", &["assimilation.sampler", "tau", "NaN"]);
     check_value("samples: 8", "samples: 1", &["assimilation.samples", "at least 2"]);
+    check_value(
+        "noise_std: 0.25",
+        "noise_std: 0.25, target: 1e39",
+        &["observations.1.target: is beyond what single precision holds: 1e39"],
+    );
     check_value("noise_std: 0.25", "noise_std: 0.25, steps: 0", &["observations.1.steps", "at least 1"]);
     check_value("particles: 64", "particles: 4", &["reference.particles", "at least", "8"]);
     check_value("corrections: [0, 1]", "corrections: [1, 1]", &["assimilation.corrections", "twice"]);
@@ -114,6 +119,11 @@ fn values_out_of_range() {
         "hidden_features: [16, 16]",
         "hidden_features: [16, 0]",
         &["score.network", "hidden_features"],
+    );
+    check_value(
+        "hidden_features: [16, 16]",
+        "hidden_features: [16, 4000000000]",
+        &["score.network", "more than 1073741823 weights", "hidden_features"],
     );
     check_value("samples: 8", "samples: 18446744073709551615", &["assimilation.samples", "at most"]);
     check_value(
@@ -228,6 +238,35 @@ fn what_is_not_there() {
 }
 
 #[test]
+fn a_recipe_of_a_system_that_cannot_be_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = std::fs::read_to_string(super::root().join("datasets/lorenz63.ron")).unwrap();
+    assert_eq!(good.matches("Lorenz63()").count(), 1);
+    let path = folder.path().join("bad.ron");
+    std::fs::write(&path, good.replace("Lorenz63()", "Lorenz63(dt: NaN)")).unwrap();
+    let message = crate::config::load_recipe(folder.path(), "bad").unwrap_err().to_string();
+    assert!(message.contains(&format!("{}:\n  system: ", path.display())), "{message}");
+    assert!(message.contains("`dt`"), "{message}");
+}
+
+/// A variant's values are told with its name.
+#[test]
+fn values_of_a_variant() {
+    let file = Written::new(SMALL);
+    for (setting, words) in [
+        ("assimilation.sampler.steps=0", "variant a: assimilation.sampler: "),
+        ("only=[\\\"mid\\\"]", "variant a: only.0: there is no observation «mid»"),
+        ("score.order=1", "variant a: score.network.features: must be 3 states"),
+    ] {
+        let variants = format!("variants=[(name: \"a\", settings: [\"{setting}\"])]");
+        let recipe = crate::config::load_recipe(&super::root().join("datasets"), "lorenz63").unwrap();
+        let loaded = file.load(None, &[&variants]).and_then(|loaded| loaded.validate_with(&recipe));
+        let message = loaded.expect_err(setting).to_string();
+        assert!(message.contains(words) && message.contains("small.ron"), "{message}");
+    }
+}
+
+#[test]
 fn tiers() {
     let file = Written::new(SMALL);
     let message = file.load(Some("smok"), &[]).unwrap_err().to_string();
@@ -299,5 +338,29 @@ fn the_data_must_hold_what_is_asked() {
         for word in words.iter().chain(&["small.ron"]) {
             assert!(message.contains(word), "«{word}» is not in: {message}");
         }
+    }
+}
+
+/// A target may be longer than the data, of which JFPS takes a covariance.
+#[test]
+fn jfps_on_more_states_than_the_data_has() {
+    let target = |length: usize, place: &str| {
+        format!(
+            "observations=[(name: \"lo\", operator: Components([0]), noise_std: 0.05, target: 0.0, length: {length}, \
+             guidance: Jfps(covariance: Diagonal), place: {place})]"
+        )
+    };
+    let file = Written::new(SMALL);
+    let recipe = crate::config::load_recipe(&super::root().join("datasets"), "lorenz63").unwrap();
+    let recipe = crate::config::Recipe { steps: 32, split: (4, 2, 1), ..recipe };
+    let check = |length: usize, place: &str| {
+        let loaded = file.load(None, &["reference=None", &target(length, place)]).unwrap();
+        loaded.validate_with(&recipe).map_err(|e| e.to_string())
+    };
+    check(32, "Composed").unwrap();
+    check(33, "Windowed").unwrap();
+    let message = check(33, "Composed").unwrap_err();
+    for word in ["observations.0.length: ", "covariance of 33 states", "have 32", "choose MMPS"] {
+        assert!(message.contains(word), "«{word}» is not in: {message}");
     }
 }

@@ -75,10 +75,7 @@ fn every_tier_of_every_experiment_fits_its_recipe() {
             let mut recipe = load_recipe(&root().join("datasets"), &loaded.experiment.dataset).unwrap();
             recipe.split = loaded.experiment.data.split.unwrap_or(recipe.split);
             recipe.steps = loaded.experiment.data.steps.unwrap_or(recipe.steps);
-            loaded
-                .experiment
-                .validate_with(&recipe, &path)
-                .unwrap_or_else(|e| panic!("{tier}: failed to {e}"));
+            loaded.validate_with(&recipe).unwrap_or_else(|e| panic!("{tier}: failed to {e}"));
         }
     }
 }

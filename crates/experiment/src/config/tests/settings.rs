@@ -33,6 +33,17 @@ fn one_value_is_replaced_and_nothing_else() {
     check("a.1=9", "(a: (1, 2, 3))", "(a: (1, 9, 3))");
     check("a.k=9", r#"(a: {"k": 1, "l": 2})"#, r#"(a: {"k": 9, "l": 2})"#);
     check("a=\"new\"", r#"(a: "old")"#, r#"(a: "new")"#);
+    check("a=\"new\"", r##"(a: r#"old "one" (5"#, b: 1)"##, r#"(a: "new", b: 1)"#);
+    check("a=\"new\"", r#"(a: r"C:\", b: 1)"#, r#"(a: "new", b: 1)"#);
+    check("a=\"new\"", r#"(a: /* "older" */"old")"#, r#"(a: /* "older" */"new")"#);
+}
+
+#[test]
+fn entries_with_names_are_told_by_name() {
+    check("a.16=2", "(a: {4: 3, 16: 1})", "(a: {4: 3, 16: 2})");
+    check("a.4=2", "(a: {16: 1, 4: 3})", "(a: {16: 1, 4: 2})");
+    check("a.16.b=2", "(a: {16: (b: 1)})", "(a: {16: (b: 2)})");
+    check("a.1=2", "(a: Some({1: 7}))", "(a: Some({1: 2}))");
 }
 
 #[test]
@@ -78,10 +89,42 @@ fn a_default_is_written_in() {
 fn a_path_that_leads_nowhere_names_what_is_there() {
     let reason = set("a.3=1", "(a: [1, 2])").unwrap_err();
     assert!(reason.contains("«a.3»") && reason.contains("0 … 1"), "{reason}");
+    for (setting, text, words) in [
+        ("a.1=3", "(a: {16: 1})", &["«a.1»", "entries are 16", "set all of «a»"][..]),
+        ("a.k=3", r#"(a: {"l": 1, "m": 2})"#, &["«a.k»", "entries are l, m", "set all of «a»"]),
+        ("a.k.b=3", "(a: {})", &["«a.k»", "no entries", "set all of «a»"]),
+        ("a.0=3", "(a: (b: 1, c: 2))", &["«a.0»", "entries are b, c"]),
+        ("a.0=3", "(a: [])", &["«a.0»", "no entries", "set all of «a»"]),
+        ("0=3", "(a: 1)", &["«0»", "entries are a"]),
+    ] {
+        let reason = set(setting, text).expect_err(setting);
+        for word in words {
+            assert!(reason.contains(word), "{setting}: «{word}» is not in: {reason}");
+        }
+    }
     let reason = set("a.b=1", "(a: 1)").unwrap_err();
     assert!(reason.contains("«a»") && reason.contains("no fields"), "{reason}");
     let reason = set("a=1", "").unwrap_err();
     assert!(reason.contains("struct"), "{reason}");
+}
+
+/// Nothing tells what else is in a list or a tuple that is left to its default.
+#[test]
+fn a_position_in_what_is_not_there_is_refused_with_the_remedy() {
+    for (setting, text, whole) in [
+        ("data.split.1=200", "(data: (steps: 8))", "data.split"),
+        ("data.split.1=200", "(seed: 1)", "data.split"),
+        ("split.1.low=200", "(seed: 1)", "split"),
+    ] {
+        let reason = set(setting, text).unwrap_err();
+        let words = format!("there is no «{whole}» in the file; set all of it: {whole}=…");
+        assert_eq!(reason, words, "{setting}");
+    }
+    let file = Written::new(SMALL);
+    let message = file.load(None, &["data.split.1=200"]).unwrap_err().to_string();
+    assert!(message.contains("--set «data.split.1=200»") && message.contains("data.split=…"), "{message}");
+    let e = file.load(None, &["assimilation.fewer={1: 1}", "assimilation.fewer.1=1"]).unwrap().experiment;
+    assert_eq!(e.assimilation.fewer.get(&1), Some(&1));
 }
 
 #[test]

@@ -97,9 +97,31 @@ fn a_candidate_that_cannot_serve_an_observation_is_refused_with_the_reason() {
 #[test]
 fn a_validation_split_that_is_too_small_is_told_with_the_remedy() {
     let small = Recipe { split: (4, 31, 1), ..recipe() };
-    let words = ["tuning.trajectories", "32", "31 to validate", "lower it", "data.split"];
+    let words = ["tuning.trajectories", "32", "31 to validate", "lower it", "set data.split=(4, 32, 1)"];
     check(&[TUNED], &small, &words);
     let file = Written::new(SMALL);
     let loaded = file.load(None, &[TUNED, "tuning.trajectories=31"]).unwrap();
     loaded.experiment.validate_with(&small, &file.path).unwrap();
+}
+
+/// A variant is checked as the experiment is.
+#[test]
+fn a_variant_that_is_tuned_has_candidates_which_are_checked() {
+    let variant = |more: &str| format!("variants=[(name: \"a\", settings: [\"{TUNED}\"{more}])]");
+    let file = Written::new(SMALL);
+    let loaded = file.load(None, &[&variant("")]).unwrap();
+    let tuned = file.load(None, &[TUNED]).unwrap().experiment;
+    assert_eq!((&loaded.variants[0].1.tuning, &loaded.experiment.tuning), (&tuned.tuning, &None));
+    loaded.validate_with(&recipe()).unwrap();
+    let small = Recipe { split: (4, 31, 1), ..recipe() };
+    let message = loaded.validate_with(&small).unwrap_err().to_string();
+    assert!(message.contains("variant a: tuning.trajectories: 32 are asked for"), "{message}");
+    let message = file.load(None, &[&variant(", \"tuning.samples=1\"")]).unwrap_err().to_string();
+    assert!(message.contains("variant a: tuning.samples: must be at least 2"), "{message}");
+}
+
+#[test]
+fn samples_of_all_trajectories_at_once_have_room() {
+    let words = ["tuning.samples", "32000000 trajectories of 17 states are 1632000000 numbers"];
+    check(&[TUNED, "tuning.samples=1000000"], &recipe(), &words);
 }

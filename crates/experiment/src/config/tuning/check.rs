@@ -54,14 +54,12 @@ impl Experiment {
         else {
             return;
         };
-        let (asked, found) = (tuning.trajectories, recipe.split.1);
-        p.that(
-            asked <= found,
-            "tuning.trajectories",
-            format!(
-                "{asked} are asked for, and the data has {found} to validate; lower it, or raise data.split.1"
-            ),
+        let (asked, (train, found, test)) = (tuning.trajectories, recipe.split);
+        let reason = format!(
+            "{asked} are asked for, and the data has {found} to validate; lower it, or set \
+             data.split=({train}, {asked}, {test})"
         );
+        p.that(asked <= found, "tuning.trajectories", reason);
         for (field, candidate) in tuning.all() {
             for o in &self.observations {
                 if let Err(reason) = self.serves(candidate, o, state) {

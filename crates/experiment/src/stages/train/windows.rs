@@ -17,6 +17,8 @@ pub(crate) struct Windows<'a> {
     pub(crate) training: Range<usize>,
     validation: Range<usize>,
     states: usize,
+    /// Places in a trajectory where a window may start.
+    starts_free: u32,
     state_dim: usize,
     offset: Vec<f32>,
     scale: Vec<f32>,
@@ -25,26 +27,32 @@ pub(crate) struct Windows<'a> {
 }
 
 impl<'a> Windows<'a> {
-    pub(super) fn new(run: &Run, store: &'a TrajectoryStore) -> Self {
+    /// Windows of the network's number of states.
+    ///
+    /// Errors: as [`Windows::of`].
+    pub(super) fn new(run: &Run, store: &'a TrajectoryStore) -> Result<Self, ExperimentError> {
         Self::of(run, store, run.loaded.experiment.score.window())
     }
 
     /// Windows of another number of states than the network's.
-    pub(crate) fn of(run: &Run, store: &'a TrajectoryStore, states: usize) -> Self {
+    ///
+    /// Errors: trajectories are shorter than these states.
+    pub(crate) fn of(run: &Run, store: &'a TrajectoryStore, states: usize) -> Result<Self, ExperimentError> {
         let split = &store.description().split;
         let normalisation = run.system.normalisation();
         let seed = run.loaded.experiment.seed;
-        Self {
+        Ok(Self {
             store,
             training: split.train.clone(),
             validation: split.validation.clone(),
             states,
+            starts_free: starts_free(store.layout().length, states)?,
             state_dim: run.system.state_dim(),
             offset: normalisation.offset.iter().map(|&x| x as f32).collect(),
             scale: normalisation.scale.iter().map(|&x| x as f32).collect(),
             order: Stream::new(seed, ORDER),
             starts: Stream::new(seed, STARTS),
-        }
+        })
     }
 
     /// Numbers of one window.
@@ -74,10 +82,9 @@ impl<'a> Windows<'a> {
         step: u32,
         batch: usize,
     ) -> impl Iterator<Item = Result<Vec<f32>, ExperimentError>> {
-        let free = (self.store.layout().length - self.states + 1) as u32;
         let mut random = self.starts.sequence(step, 0);
         let places: Vec<(usize, usize)> =
-            trajectories.into_iter().map(|t| (t, random.below(free) as usize)).collect();
+            trajectories.into_iter().map(|t| (t, random.below(self.starts_free) as usize)).collect();
         let batches: Vec<Vec<(usize, usize)>> = places.chunks(batch).map(<[_]>::to_vec).collect();
         batches.into_iter().map(move |places| self.read(&places))
     }
@@ -91,5 +98,28 @@ impl<'a> Windows<'a> {
             }
         }
         Ok(values)
+    }
+}
+
+/// Places where a window of these states may start in a trajectory of `length`.
+///
+/// Errors: there are none.
+fn starts_free(length: usize, states: usize) -> Result<u32, ExperimentError> {
+    let last = length.checked_sub(states).ok_or_else(|| ExperimentError::Stage {
+        stage: STAGE,
+        reason: format!("windows of {states} states are longer than the data's {length}; raise data.steps"),
+    })?;
+    Ok(last as u32 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_longer_than_the_data_are_an_error() {
+        assert_eq!([starts_free(12, 12).unwrap(), starts_free(12, 5).unwrap()], [1, 8]);
+        let message = starts_free(12, 13).unwrap_err().to_string();
+        assert!(message.contains("13 states are longer than the data's 12"), "{message}");
     }
 }
