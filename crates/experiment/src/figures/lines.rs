@@ -20,9 +20,9 @@ pub(super) const DASHES: &str = "7 5";
 pub struct Curve<'a> {
     /// Its name in the legend; the same name has the same colour in every panel.
     pub name: &'a str,
-    /// Ordinates, one per position.
+    /// Ordinates, one per position; NaN where it has no point.
     pub values: &'a [f64],
-    /// Half lengths of the error bars; empty for none.
+    /// Half lengths of the error bars; empty for none. Where there is no point they mean nothing.
     pub errors: &'a [f64],
 }
 
@@ -79,7 +79,7 @@ pub struct Lines<'a> {
 /// W1 to the reference posterior against the number of corrections, a curve per regime, with the distance between
 /// two runs of the reference as each one's floor.
 ///
-/// Shapes: `corrections` `[points]`; each regime's values and errors `[points]`.
+/// Shapes: `corrections` `[points]`; each regime's values, NaN where it has no such number, and errors `[points]`.
 /// Units: those of the distance, given in `unit_note` (may be empty).
 /// Errors: as [`Lines::draw`].
 pub fn w1_against_corrections(
@@ -110,7 +110,8 @@ pub fn w1_against_corrections(
 impl Lines<'_> {
     /// Draws the panels.
     ///
-    /// Errors: an empty, non-finite or mismatched input; on a logarithmic axis, a number not above zero.
+    /// Errors: an empty, infinite or mismatched input, a curve without a point; on a logarithmic axis, a number not above
+    /// zero.
     pub fn draw(&self) -> Result<Drawing, FigureError> {
         self.check()?;
         let abscissae = self.abscissae();
@@ -206,11 +207,20 @@ impl Lines<'_> {
     }
 }
 
+impl Curve<'_> {
+    /// Position, ordinate and half length of the error bar of each of its points.
+    fn points(&self) -> impl Iterator<Item = (usize, f64, f64)> {
+        let error = |i| self.errors.get(i).copied().unwrap_or(0.0);
+        let all = self.values.iter().enumerate().map(move |(i, &value)| (i, value, error(i)));
+        all.filter(|(_, value, _)| !value.is_nan())
+    }
+}
+
 impl Panel<'_> {
     fn y_limits(&self) -> (f64, f64) {
         let ends = self.curves.iter().flat_map(|curve| {
-            curve.values.iter().enumerate().flat_map(move |(i, &v)| {
-                let (low, high) = bar(v, curve.errors.get(i).copied().unwrap_or(0.0), self.log);
+            curve.points().flat_map(|(_, value, error)| {
+                let (low, high) = bar(value, error, self.log);
                 [low, high]
             })
         });
@@ -222,15 +232,17 @@ impl Panel<'_> {
         for curve in self.curves {
             let what = format!("curve {:?}", curve.name);
             shape(&what, &[points], &[curve.values.len()])?;
-            finite(&what, curve.values)?;
+            let (values, errors): (Vec<f64>, Vec<f64>) =
+                curve.points().map(|(_, value, error)| (value, error)).unzip();
+            finite(&what, &values)?;
             if !curve.errors.is_empty() {
                 let what = format!("errors of curve {:?}", curve.name);
                 shape(&what, &[points], &[curve.errors.len()])?;
-                finite(&what, curve.errors)?;
-                range(&what, curve.errors, "0 or more", |v| v >= 0.0)?;
+                finite(&what, &errors)?;
+                range(&what, &errors, "0 or more", |v| v >= 0.0)?;
             }
             if self.log {
-                range(&what, curve.values, "above 0 on a logarithmic axis", |v| v > 0.0)?;
+                range(&what, &values, "above 0 on a logarithmic axis", |v| v > 0.0)?;
             }
         }
         for level in self.levels {
@@ -251,11 +263,11 @@ fn bar(value: f64, error: f64, log: bool) -> (f64, f64) {
 }
 
 fn curve_plots(curve: &Curve<'_>, x: &[f64], color: &str, log: bool) -> Vec<Plot> {
-    let at: Vec<(f64, f64)> = x.iter().copied().zip(curve.values.iter().copied()).collect();
+    let at: Vec<(f64, f64)> = curve.points().map(|(i, value, _)| (x[i], value)).collect();
     let mut plots = vec![line(at.clone(), color, 2.0).into()];
-    for (&(x, value), &error) in at.iter().zip(curve.errors) {
+    for (i, value, error) in curve.points().filter(|_| !curve.errors.is_empty()) {
         let (low, high) = bar(value, error, log);
-        plots.push(line([(x, low), (x, high)], color, 1.4).into());
+        plots.push(line([(x[i], low), (x[i], high)], color, 1.4).into());
     }
     plots.push(ScatterPlot::new().with_data(at).with_color(color).with_size(3.6).into());
     plots

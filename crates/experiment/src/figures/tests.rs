@@ -239,7 +239,8 @@ fn bad_fans_are_refused() {
 fn bad_curves_are_refused() {
     for (result, word) in [
         (w1(&[1.0, 2.0], &[], 1.0), "shape [2], expected [3]"),
-        (w1(&[1.0, f64::NAN, 2.0], &[], 1.0), "curve \"lo\" is NaN at [1]"),
+        (w1(&[1.0, f64::INFINITY, 2.0], &[], 1.0), "curve \"lo\" is inf at [1]"),
+        (w1(&[f64::NAN; 3], &[], 1.0), "curve \"lo\" is empty"),
         (w1(&[1.0, 2.0, 3.0], &[0.1, -1.0, 0.1], 1.0), "0 or more"),
         (w1(&[1.0, 2.0, 3.0], &[0.1], 1.0), "errors of curve \"lo\""),
         (w1(&[1.0, 2.0, 3.0], &[], f64::NAN), "level \"lo: two filters\" is NaN"),
@@ -252,6 +253,18 @@ fn bad_curves_are_refused() {
         let message = result.unwrap_err().to_string();
         assert!(message.contains(word), "{message:?} does not say {word:?}");
     }
+}
+
+/// What a curve lacks is not drawn, neither its bar; the others stand where they stood.
+#[test]
+fn curves_may_lack_points() {
+    let lines = |values: &[f64], errors: &[f64]| {
+        let drawing = w1(values, errors, 1.0).unwrap();
+        drawing.svg().matches("<circle").count()
+    };
+    let (whole, gap) = ([1.0, 2.0, 3.0], [1.0, f64::NAN, 3.0]);
+    assert_eq!(lines(&whole, &[]) - lines(&gap, &[]), 1);
+    assert_eq!(lines(&whole, &[0.1; 3]) - lines(&gap, &[0.1, f64::NAN, 0.1]), 1);
 }
 
 /// A field that grows to the upper right: its corners are red above right and blue below left.

@@ -258,13 +258,13 @@ pub(super) fn drive(
             ControlFlow::Continue(())
         }
     };
-    let mut from = restore(executor, planned, partial, key)?;
+    let mut from = restore(stage, executor, planned, (key, partial))?;
     progress.skip(from.map_or(0, u64::from) * per_step);
     loop {
         match planned.go(executor, seed, from, &mut on_step).map_err(&wrap)? {
             Sampled::Finished(samples) => return Ok(samples),
             Sampled::Interrupted { step } => {
-                keep(executor, planned, partial, key, step)?;
+                keep(stage, executor, planned, (key, partial), step)?;
                 run.go_on(stage)?;
                 from = Some(step);
             }
@@ -300,15 +300,15 @@ fn read_weighing(facts: &Value) -> Option<Weighing> {
 
 /// Sets the states of an interrupted run, and says at which step it goes on.
 fn restore(
+    stage: &'static str,
     executor: &mut Device,
     planned: &dyn Resumable,
-    partial: &Path,
-    key: &str,
+    (key, partial): (&str, &Path),
 ) -> Result<Option<u32>, ExperimentError> {
-    let Some(file) = Keyed::load(partial, key, STAGE)? else { return Ok(None) };
+    let Some(file) = Keyed::load(partial, key, stage)? else { return Ok(None) };
     for name in planned.state_names() {
         let Some(value) = file.tensors.get(name) else { return Ok(None) };
-        executor.write(name, value.view()).map_err(ExperimentError::executor(STAGE))?;
+        executor.write(name, value.view()).map_err(ExperimentError::executor(stage))?;
     }
     Ok(file.facts["step"].as_u64().map(|s| s as u32))
 }
@@ -316,21 +316,21 @@ fn restore(
 /// Writes down where an interrupted run is. A sample that has left the real numbers can't be stored: such a run
 /// starts anew.
 fn keep(
+    stage: &'static str,
     executor: &mut Device,
     planned: &dyn Resumable,
-    partial: &Path,
-    key: &str,
+    (key, partial): (&str, &Path),
     step: u32,
 ) -> Result<(), ExperimentError> {
     let mut tensors = BTreeMap::new();
     for name in planned.state_names() {
-        let value = executor.read(name).map_err(ExperimentError::executor(STAGE))?;
+        let value = executor.read(name).map_err(ExperimentError::executor(stage))?;
         if value.iter().any(|x| !x.is_finite()) {
             return Ok(());
         }
         tensors.insert(name.to_owned(), value);
     }
-    Keyed { key: key.into(), tensors, facts: json!({ "step": step }) }.save(partial, STAGE)
+    Keyed { key: key.into(), tensors, facts: json!({ "step": step }) }.save(partial, stage)
 }
 
 impl PosteriorSamples {

@@ -78,25 +78,53 @@ fn lost(
 }
 
 /// Standard error of a mean over trajectories; of a single trajectory the deviation that the same metric has over the
-/// trajectories of other numbers of corrections, the widest.
+/// trajectories of the nearest number of corrections that has several, of two as near the greater.
 fn uncertainty(of: &Metric, metrics: &[Metric]) -> f64 {
     if let Some(error) = of.standard_error {
         return error;
     }
-    let others = metrics.iter().filter(|m| {
-        m.trajectory.is_none()
-            && m.corrections.is_some()
-            && m.observation == of.observation
-            && m.metric == of.metric
-    });
-    let deviation = |mean: &Metric| {
-        let same = |m: &&Metric| {
-            m.trajectory.is_some()
-                && m.observation == mean.observation
-                && m.metric == mean.metric
-                && m.corrections == mean.corrections
-        };
-        mean.standard_error.map(|error| error * (metrics.iter().filter(same).count() as f64).sqrt())
-    };
-    others.filter_map(deviation).fold(0.0, f64::max)
+    let of_this = |m: &&Metric| m.observation == of.observation && m.metric == of.metric;
+    let Some(corrections) = of.corrections else { return 0.0 };
+    let others = metrics.iter().filter(of_this).filter(|m| m.trajectory.is_none());
+    let several = others.filter_map(|m| Some((m.corrections?, m.standard_error?)));
+    let nearest = several.min_by_key(|(c, _)| (c.abs_diff(corrections), std::cmp::Reverse(*c)));
+    nearest.map_or(0.0, |(c, error)| {
+        let trajectories =
+            metrics.iter().filter(of_this).filter(|m| m.trajectory.is_some() && m.corrections == Some(c));
+        error * (trajectories.count() as f64).sqrt()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(
+        corrections: u32,
+        trajectory: Option<usize>,
+        value: f64,
+        standard_error: Option<f64>,
+    ) -> Metric {
+        let (observation, metric) = ("lo".into(), "w1".into());
+        Metric { observation, corrections: Some(corrections), trajectory, metric, value, standard_error }
+    }
+
+    /// Deviations 8, 1, 3 at 0, 1, 4 corrections over four trajectories; one trajectory at 2, 3 and 16.
+    #[test]
+    fn a_single_trajectory_scatters_as_those_of_the_nearest_corrections() {
+        let mut metrics = Vec::new();
+        for (c, deviation) in [(0, 8.0), (1, 1.0), (4, 3.0)] {
+            metrics.extend((0..4).map(|trajectory| metric(c, Some(trajectory), 20.0, None)));
+            metrics.push(metric(c, None, 20.0, Some(deviation / 2.0)));
+        }
+        let alone = |c| metric(c, None, 20.0, None);
+        for (c, expected) in [(16, 3.0), (3, 3.0), (2, 1.0)] {
+            metrics.extend([metric(c, Some(0), 20.0, None), alone(c)]);
+            let got = uncertainty(&alone(c), &metrics);
+            assert!((got - expected).abs() < 1e-12, "{got} at {c}");
+        }
+        assert_eq!(uncertainty(&metric(1, None, 20.0, Some(0.5)), &metrics), 0.5);
+        let other = Metric { metric: "crps".into(), ..alone(16) };
+        assert_eq!(uncertainty(&other, &metrics), 0.0);
+    }
 }

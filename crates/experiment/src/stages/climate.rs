@@ -33,7 +33,7 @@ impl<'a> Climate<'a> {
     pub(crate) fn innovation(&mut self, o: &Observed) -> Result<Option<f64>, ExperimentError> {
         let (observations, operator) = per_state(self.run, o)?;
         let size = MOST.min(self.store.description().split.train.len());
-        if size < 2.max(SAMPLES_OF_A_NUMBER * observations.values().ncols()) {
+        if !samples_suffice(size, observations.values().ncols()) {
             return Ok(None);
         }
         let predicted = predictions(self.states(size)?, observations.steps(), &operator);
@@ -67,12 +67,17 @@ impl<'a> Climate<'a> {
     }
 }
 
+/// Whether a covariance that is sampled says enough of what is observed of a state.
+pub(super) fn samples_suffice(samples: usize, observed: usize) -> bool {
+    samples >= 2.max(SAMPLES_OF_A_NUMBER * observed)
+}
+
 /// Mean over the observed states of each one's innovation χ², a state at a time: its few numbers stay far below N.
 ///
 /// Shapes: `predicted` [N, K, P], `y` [K, P].
 /// Units: all in the observation's unit, the result has none.
 /// Errors: as [`innovation_chi_squared`].
-fn innovation_by_state(
+pub(super) fn innovation_by_state(
     predicted: &Array3<f64>,
     y: &ArrayRef2<f64>,
     noise_std: f64,

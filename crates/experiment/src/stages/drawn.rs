@@ -12,6 +12,7 @@ use crate::figures::{
     ResidualHistograms, ResidualPanel, TrainingCurve, w1_against_corrections,
 };
 use crate::run::{Part, Run};
+use std::collections::BTreeSet;
 
 const STAGE: &str = "report";
 
@@ -105,7 +106,7 @@ pub(super) fn residuals(
 }
 
 /// W₁ against corrections: a figure with a curve for each observation, or, of variants, a figure for each observation
-/// with a curve for each variant.
+/// with a curve for each variant; none where no samples are left to have a distance.
 pub(super) fn distances(run: &Run, parts: &[Part<'_>]) -> Result<Vec<(String, Drawing)>, FigureError> {
     let e = &run.loaded.experiment;
     let names: Vec<&str> = e.observations.iter().map(|o| o.name.as_str()).collect();
@@ -113,15 +114,17 @@ pub(super) fn distances(run: &Run, parts: &[Part<'_>]) -> Result<Vec<(String, Dr
         && part.run.variant.is_none()
     {
         let curves: Vec<_> = names.iter().map(|name| (*name, *name, part)).collect();
-        return Ok(vec![("w1-against-corrections".into(), against_corrections(run, &e.title, &curves)?)]);
+        let drawing = against_corrections(run, &e.title, &curves)?;
+        return Ok(drawing.map(|drawing| ("w1-against-corrections".into(), drawing)).into_iter().collect());
     }
     let of = |name: &&str| {
         let variant = |part| (Part::name(part), *name, part);
         let curves: Vec<_> = parts.iter().map(variant).collect();
         let title = format!("{}: «{name}»", e.title);
-        Ok((format!("w1-against-corrections-{name}"), against_corrections(run, &title, &curves)?))
+        let drawing = against_corrections(run, &title, &curves)?;
+        Ok(drawing.map(|drawing| (format!("w1-against-corrections-{name}"), drawing)))
     };
-    names.iter().map(of).collect()
+    names.iter().filter_map(|name| of(name).transpose()).collect()
 }
 
 /// One figure; a curve has a name and is of an observation of a part.
@@ -129,9 +132,10 @@ fn against_corrections(
     run: &Run,
     title: &str,
     curves: &[(&str, &str, &Part<'_>)],
-) -> Result<Drawing, FigureError> {
+) -> Result<Option<Drawing>, FigureError> {
     let e = &run.loaded.experiment;
-    let positions = corrections(run);
+    let numbers = curves.iter().flat_map(|(_, observation, part)| part.corrections(observation));
+    let positions: Vec<u32> = numbers.copied().collect::<BTreeSet<u32>>().into_iter().collect();
     let values: Vec<(Vec<f64>, Vec<f64>)> = curves
         .iter()
         .map(|(_, observation, part)| {
@@ -142,9 +146,12 @@ fn against_corrections(
     let drawn: Vec<Curve<'_>> = curves
         .iter()
         .zip(&values)
-        .filter(|(_, (values, _))| values.iter().all(|x| x.is_finite()))
+        .filter(|(_, (values, _))| values.iter().any(|x| x.is_finite()))
         .map(|((name, ..), (values, errors))| Curve { name, values, errors })
         .collect();
+    if drawn.is_empty() {
+        return Ok(None);
+    }
     let mut floors: Vec<(&str, &str, f64)> = Vec::new();
     for (name, observation, part) in curves {
         let known = floors.iter().any(|(_, of, _)| of == observation);
@@ -164,14 +171,7 @@ fn against_corrections(
         .collect();
     let note = format!("{} samples, Euclidean distance of physical trajectories", e.assimilation.samples);
     let positions: Vec<usize> = positions.iter().map(|&c| c as usize).collect();
-    w1_against_corrections(title, &note, &positions, &drawn, &levels)
-}
-
-/// Numbers of corrections, ascending.
-fn corrections(run: &Run) -> Vec<u32> {
-    let mut corrections = run.loaded.experiment.assimilation.corrections.clone();
-    corrections.sort_unstable();
-    corrections
+    w1_against_corrections(title, &note, &positions, &drawn, &levels).map(Some)
 }
 
 pub(super) fn training(run: &Run, model: &Model) -> Result<Drawing, FigureError> {

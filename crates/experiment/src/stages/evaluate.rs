@@ -10,7 +10,7 @@ use super::{checks, fields, keys, modes};
 use crate::error::ExperimentError;
 use crate::report::Check;
 use crate::run::Run;
-use ndarray::{Array1, Array2, Array3, ArrayRef3, ArrayView3, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayD, ArrayRef3, ArrayView3, Axis};
 use sda_data::TrajectoryStore;
 use sda_diffusion::Weighing;
 use sda_evaluation::{Summary, log_likelihood, residual_over_noise, squared_mmd, wasserstein1};
@@ -212,7 +212,10 @@ fn of_samples(
     beside: Option<(&Reference, &Values)>,
     p: &PosteriorSamples,
 ) -> Result<Vec<(&'static str, f64)>, ExperimentError> {
-    let mut values = vec![("diverged", p.diverged as f64)];
+    let near = within_reach(run, o, &p.values)?;
+    let samples = near.as_ref().unwrap_or(&p.values);
+    let count = samples.len_of(Axis(0));
+    let mut values = vec![("diverged", (p.diverged + p.count() - count) as f64)];
     if let Some(Weighing { effective_sample_size, distinct }) = &p.weighing {
         let least = effective_sample_size.iter().copied().fold(f64::INFINITY, f64::min);
         let last = effective_sample_size.last().copied().unwrap_or(f64::NAN);
@@ -220,31 +223,31 @@ fn of_samples(
         values.push(("last_effective_sample_size", last));
         values.push(("distinct_samples", *distinct as f64));
     }
-    if p.count() < 2 {
+    if count < 2 {
         return Ok(values);
     }
     let Some((r, of_reference)) = beside else {
         if o.config.target.is_some() {
-            values.push(("residual_over_noise", densities(run, o, &p.values)?.residual_over_noise));
-            values.extend(fields::one_state_error(&run.system, &p.values).map(|x| ("one_state_error", x)));
+            values.push(("residual_over_noise", densities(run, o, samples)?.residual_over_noise));
+            values.extend(fields::one_state_error(&run.system, samples).map(|x| ("one_state_error", x)));
             return Ok(values);
         }
-        values.extend(of_set(run, o, &p.values)?);
+        values.extend(of_set(run, o, samples)?);
         return Ok(values);
     };
     // The distance between sets depends on their sizes: the reference is cut to what is left of the samples.
-    let [first, second] = r.runs.each_ref().map(|run| run.slice_axis(Axis(0), (0..p.count()).into()));
-    let distance = w1(&p.values.view(), &first)?;
-    let all = r.runs.iter().all(|run| run.len_of(Axis(0)) == p.count());
+    let [first, second] = r.runs.each_ref().map(|run| run.slice_axis(Axis(0), (0..count).into()));
+    let distance = w1(&samples.view(), &first)?;
+    let all = r.runs.iter().all(|run| run.len_of(Axis(0)) == count);
     let known = of_reference.iter().find(|(name, _)| all && name == "w1").map(|(_, value)| *value);
     let floor = known.map_or_else(|| w1(&first, &second), Ok)?;
-    values.extend(of_set(run, o, &p.values)?);
+    values.extend(of_set(run, o, samples)?);
     values.push(("w1", distance));
     values.push(("w1_ratio", distance / floor));
-    values.push(("mmd2", mmd2(&p.values.view(), &first)?));
+    values.push(("mmd2", mmd2(&samples.view(), &first)?));
     if let Some([paths, _]) = &r.paths {
-        let paths = paths.slice_axis(Axis(0), (0..p.count()).into());
-        values.push(("w1_bootstrap", w1(&p.values.view(), &paths)?));
+        let paths = paths.slice_axis(Axis(0), (0..count).into());
+        values.push(("w1_bootstrap", w1(&samples.view(), &paths)?));
     }
     let value = |values: &[(&str, f64)], name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
     let reference = |name| of_reference.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
@@ -255,8 +258,35 @@ fn of_samples(
         ("rmse_ratio", compare("rmse", |own, other| own / other)),
     ];
     values.extend(compared.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    values.extend(modes::of_case(run, o, &p.values, &r.runs[0])?);
+    values.extend(modes::of_case(run, o, samples, &r.runs[0])?);
     Ok(values)
+}
+
+/// The samples whose densities are numbers, where some's are none: their states are finite, but so far away that a step of
+/// the dynamics or a square overflows. They are as lost as those that left the real numbers.
+fn within_reach(
+    run: &Run,
+    o: &Observed,
+    samples: &Array3<f64>,
+) -> Result<Option<Array3<f64>>, ExperimentError> {
+    if samples.is_empty() {
+        return Ok(None);
+    }
+    let prior = log_prior(run, samples);
+    let likelihood = log_likelihood(&predicted(run, o, samples)?, &flat(&o.y), o.config.noise_std);
+    let is_finite =
+        |i: &usize| likelihood[*i].is_finite() && prior.as_ref().is_none_or(|log| log[*i].is_finite());
+    let near: Vec<usize> = (0..samples.len_of(Axis(0))).filter(is_finite).collect();
+    Ok((near.len() < samples.len_of(Axis(0))).then(|| samples.select(Axis(0), &near)))
+}
+
+/// log p(x_{2:L} | x_1) `[N]`; none where the transition is deterministic.
+fn log_prior(run: &Run, samples: &ArrayRef3<f64>) -> Option<Array1<f64>> {
+    run.system.chain().and_then(|chain| log_trajectory(chain, samples))
+}
+
+fn flat(y: &ArrayD<f64>) -> Array1<f64> {
+    y.iter().copied().collect()
 }
 
 /// What any set of samples is scored by: its densities, and whether the truth could be one of it.
@@ -300,10 +330,10 @@ struct Densities {
 
 fn densities(run: &Run, o: &Observed, samples: &ArrayRef3<f64>) -> Result<Densities, ExperimentError> {
     let (std, wrap) = (o.config.noise_std, ExperimentError::stage(STAGE));
-    let y = Array1::from_iter(o.y.iter().copied());
+    let y = flat(&o.y);
     let predicted = predicted(run, o, samples)?;
     Ok(Densities {
-        log_prior: run.system.chain().and_then(|chain| log_trajectory(chain, samples)),
+        log_prior: log_prior(run, samples),
         log_likelihood: log_likelihood(&predicted, &y, std),
         residual_over_noise: residual_over_noise(&predicted, &y, std).map_err(wrap)?,
     })

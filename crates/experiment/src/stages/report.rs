@@ -150,10 +150,12 @@ fn write_curve(run: &Run, model: &Model) -> Result<(), ExperimentError> {
 
 fn assemble(run: &Run, parts: &[Part<'_>], tables: Vec<Table>, figures: Vec<Picture>) -> Report {
     let e = &run.loaded.experiment;
-    let diverged: usize = parts.iter().flat_map(|part| &part.samples).map(|p| p.diverged).sum();
+    let scored = parts.iter().flat_map(|part| &part.scores.metrics);
+    let diverged: f64 =
+        scored.filter(|m| m.metric == "diverged" && m.trajectory.is_some()).map(|m| m.value).sum();
     let mut notes: Vec<String> =
         parts.iter().flat_map(|part| part.settled.tuned.notes.iter().cloned()).collect();
-    if diverged > 0 {
+    if diverged > 0.0 {
         notes.push(format!("{diverged} samples left the real numbers and are left out of the scores."));
     }
     notes.extend(parts.iter().flat_map(missed));

@@ -1,6 +1,7 @@
 //! Rollouts of the trained network on the first test trajectories, and their scores by block.
 
 use super::checkpoint::Clock;
+use super::climate::{innovation_by_state, samples_suffice};
 use super::keys;
 use super::observe::Observed;
 use super::samples::Keyed;
@@ -11,9 +12,9 @@ use crate::key::seed;
 use crate::progress::Progress;
 use crate::report::{Cell, Table};
 use crate::run::Run;
-use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Slice};
+use ndarray::{Array2, Array3, ArrayD, Axis, Slice};
 use sda_diffusion::{NoisePredictor, Rolling, Rollout, RolloutRun, RolloutState};
-use sda_evaluation::{CrpsForm, SpreadSkillSums, innovation_chi_squared, mean_crps};
+use sda_evaluation::{CrpsForm, SpreadSkillSums, mean_crps};
 use sda_graph::Executor;
 use sda_nn::Weights;
 use sda_observe::Observation;
@@ -54,7 +55,7 @@ struct Score {
     rmse: f64,
     /// √((N + 1)/N) spread / RMSE.
     spread_skill: f64,
-    /// Of what was forecast before its analysis, where anything was and was observed.
+    /// Of what was forecast before its analysis, where anything was and was observed; the mean over its states.
     innovation_chi_squared: Option<f64>,
     /// Evaluations of the network for all states of one trajectory.
     evaluations: u64,
@@ -183,7 +184,7 @@ fn roll(
         let stop = |_| if run.is_interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         let end = planned.advance(&mut executor, seed, &mut state, stop).map_err(&wrap)?;
         progress.advance((state.blocks - before) as u64);
-        if end.is_break() || (clock.is_due() && state.blocks < planned.blocks()) {
+        if end.is_break() || run.is_interrupted() || (clock.is_due() && state.blocks < planned.blocks()) {
             keep(&state, partial, key)?;
         }
         run.go_on(STAGE)?;
@@ -320,7 +321,8 @@ fn score(
 }
 
 /// χ² of the observations of some states against their forecast, where they have one: all of a forecast, and what a cycle
-/// forecast before its analysis.
+/// forecast before its analysis. The mean over the states of each one's own; none where the samples are few for what is
+/// observed of a state.
 fn innovation(
     run: &Run,
     r: &RolloutConfig,
@@ -340,23 +342,20 @@ fn innovation(
     let observed = o.config.operator.states(length);
     let (places, here): (Vec<usize>, Vec<usize>) =
         observed.into_iter().enumerate().filter(|(_, i)| states.contains(i)).unzip();
-    if here.is_empty() {
+    let y = o.y.select(Axis(0), &places);
+    if here.is_empty() || !samples_suffice(n, y.len() / here.len()) {
         return Ok(None);
     }
-    let y: Array1<f64> = o.y.select(Axis(0), &places).iter().copied().collect();
-    // A covariance of few samples says nothing.
-    if n < 2 * y.len() + 3 {
-        return Ok(None);
-    }
+    let numbers = y.len() / here.len();
+    let y = y.into_shape_with_order((here.len(), numbers)).map_err(ExperimentError::stage(STAGE))?;
     let here = forecasts.select(Axis(1), &here);
     let shape = run.shape(n, here.len_of(Axis(1)));
     let here = here.as_standard_layout().into_owned();
     let here = here.into_shape_with_order(shape).map_err(ExperimentError::stage(STAGE))?;
     let predicted: Vec<f64> = operator.apply(here.view()).map_err(wrap)?.iter().copied().collect();
-    let predicted = Array2::from_shape_vec((n, y.len()), predicted).map_err(ExperimentError::stage(STAGE))?;
-    innovation_chi_squared(&predicted, &y, o.config.noise_std)
-        .map(Some)
-        .map_err(ExperimentError::stage(STAGE))
+    let shape = (n, y.nrows(), y.ncols());
+    let predicted = Array3::from_shape_vec(shape, predicted).map_err(ExperimentError::stage(STAGE))?;
+    innovation_by_state(&predicted, &y, o.config.noise_std).map(Some).map_err(ExperimentError::stage(STAGE))
 }
 
 fn write(run: &Run, rollouts: &[Rolled]) -> Result<(), ExperimentError> {

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+mod chains;
+
 const RECIPE: &str = r#"(
     description: "a small flow",
     system: Kolmogorov(grid: 32, output: 16),
@@ -320,10 +322,12 @@ fn an_expectation_of_samples_that_are_lost_fails() {
 #[test]
 fn fields_are_forecast() {
     let folder = workspace();
+    let operator = "observations.0.operator=Compose([EveryNth(3), Coarsen(8)])";
     let rollouts = "rollouts=[(name: \"ahead\", observation: \"coarse\", rollout: Forecast(window: 5, known: 2), \
                     conditioning: Guided(noise_std: 0.05))]";
     let csv = |samples: &str| {
-        run(folder.path(), "run", 1, &[rollouts, &format!("assimilation.samples={samples}")]);
+        let settings = [operator, rollouts, &format!("assimilation.samples={samples}")];
+        run(folder.path(), "run", 1, &settings);
         std::fs::read_to_string(folder.path().join("run/rollouts.csv")).unwrap()
     };
     let few = csv("3");
@@ -331,8 +335,8 @@ fn fields_are_forecast() {
     let told =
         |csv: &str| csv.lines().skip(1).filter(|l| !l.split(',').nth(column).unwrap().is_empty()).count();
     assert_eq!(told(&few), 0, "{few}");
-    // 4 × 4 blocks of 2 velocities at one state in three, and as many samples as a covariance of those takes.
-    let many = csv("72");
+    // 2 × 2 blocks of 2 velocities at a state, and as many samples as a covariance of those takes.
+    let many = csv("80");
     assert!(told(&many) > 0, "{many}");
 }
 

@@ -27,7 +27,9 @@ enum Pool {
 }
 
 /// Every score that is not simply averaged.
-const POOLED: [(&str, Pool); 9] = [
+const POOLED: [(&str, Pool); 10] = [
+    // Its square alone is 1 in the mean: a mean of roots of few numbers each is below 1 of an exact posterior too.
+    ("residual_over_noise", Pool::RootMeanSquare),
     ("rmse", Pool::RootMeanSquare),
     ("rmse_normalised", Pool::RootMeanSquare),
     ("spread", Pool::RootMeanSquare),

@@ -72,17 +72,19 @@ fn weighing(part: &Part<'_>, name: &str) -> String {
     part.corrections(name).iter().filter_map(of).collect()
 }
 
-/// What calibrated samples would score, intervals that end at samples included.
+/// What calibrated samples would score, intervals that end at samples included: of few a little more than the formula,
+/// which is a uniform law's ([`sda_evaluation::CoverageCounts::finish`]).
 fn note(samples: usize, trajectories: usize) -> String {
     let n = samples as f64;
     let expected = |level: f64| level * (n - 1.0) / (n + 1.0);
+    let more = if n < 20.0 { ", or up to 0.03 more with so few samples" } else { "" };
     let p_values = match trajectories {
         0..10 => "p-values need 10 trajectories.".to_owned(),
         _ => "p-values are of ranks of one number, log p(y | x) and log p(x) a trajectory.".to_owned(),
     };
     format!(
         "Against the true trajectory: RMSE of the samples' mean in physical units, CRPS (fair) and spread in normalised \
-         ones. Calibrated samples have spread / skill 1 and hold the truth in {:.3} and {:.3} of the intervals; {p_values}",
+         ones. Calibrated samples have spread / skill 1 and hold the truth in {:.3} and {:.3} of the intervals{more}; {p_values}",
         expected(0.5),
         expected(0.9)
     )
