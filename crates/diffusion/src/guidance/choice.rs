@@ -240,3 +240,49 @@ impl Guidance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By [`Problem::covariance_times`](super::super::problem::Problem): where windows are put together J is taken beside Jᵀ.
+    #[test]
+    fn a_covariance_put_together_from_windows_costs_another_product() {
+        let jfps = Guidance::Jfps { covariance: CovarianceForm::Diagonal, iterations: 8 };
+        let sda = |detach| Guidance::Sda { gamma: 0.03, detach };
+        for (guidance, whole, composed) in [
+            (sda(true), 0, 0),
+            (jfps, 0, 0),
+            (sda(false), 1, 1),
+            (Guidance::Pigdm { iterations: 3 }, 1, 1),
+            (Guidance::Tmpd, 2, 3),
+            (Guidance::mmps(1), 1, 2),
+            (Guidance::mmps(3), 3, 6),
+        ] {
+            assert_eq!(
+                [guidance.products(false), guidance.products(true)],
+                [whole, composed],
+                "{guidance:?}"
+            );
+        }
+    }
+
+    /// One window is no composition, and what ties states together is formed on the whole.
+    #[test]
+    fn likelihoods_are_formed_where_they_can_be() {
+        let (sda, each) = (Guidance::Sda { gamma: 0.03, detach: false }, Operator::EveryNth(2));
+        let tied = Operator::Difference { first: 0, second: 4 };
+        let spectral = Guidance::SdaSpectral { gamma: vec![0.03] };
+        let windows = |length| Windows::new(length, 1, 1).ok();
+        let of = |place: Place, guidance: &Guidance, operator: &Operator, windows| {
+            (place.is_windowed(guidance, operator, windows), place.is_composed(guidance, operator, windows))
+        };
+        assert_eq!(of(Place::Auto, &sda, &each, windows(5)), (true, false));
+        assert_eq!(of(Place::Auto, &sda, &tied, windows(5)), (false, true));
+        assert_eq!(of(Place::Auto, &spectral, &each, windows(5)), (false, true));
+        assert_eq!(of(Place::Auto, &sda, &each, None), (false, false));
+        assert_eq!(of(Place::Composed, &sda, &each, windows(5)), (false, true));
+        assert_eq!(of(Place::Composed, &sda, &each, windows(3)), (false, false));
+        assert_eq!(of(Place::Windowed, &sda, &each, windows(5)), (true, false));
+    }
+}

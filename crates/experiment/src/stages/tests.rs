@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-mod chains;
+pub(super) mod chains;
 
 const RECIPE: &str = r#"(
     description: "a small flow",

@@ -1,9 +1,6 @@
-use crate::config::Setting;
-use crate::run::{Options, Run};
-use sda_device::DeviceChoice;
+use super::super::tests::chains::smoke;
+use crate::run::Run;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// The smoke tier with next to no training, and every rollout.
 const SETTINGS: [&str; 9] = [
@@ -24,18 +21,7 @@ const SETTINGS: [&str; 9] = [
 ];
 
 fn run(folder: &Path) -> (String, Vec<String>) {
-    let options = Options {
-        root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
-        out: Some(folder.join("run")),
-        data: Some(folder.join("data")),
-        tier: Some("smoke".into()),
-        settings: SETTINGS.iter().map(|s| Setting::parse(s).unwrap()).collect(),
-        threads: 1,
-        device: DeviceChoice::Cpu,
-        quiet: true,
-        checkpoint: Duration::ZERO,
-        interrupted: Arc::default(),
-    };
+    let options = smoke(folder, &SETTINGS);
     let run = Run::prepare("lorenz_rozet2023", &options).unwrap_or_else(|e| panic!("failed to {e}"));
     let outcome = run.execute().unwrap_or_else(|e| panic!("failed to {e}"));
     let csv = std::fs::read_to_string(outcome.folder.join("rollouts.csv")).unwrap();

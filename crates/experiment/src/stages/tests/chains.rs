@@ -23,19 +23,24 @@ const SETTINGS: [&str; 7] = [
 /// Corrections that throw every sample out of the real numbers.
 const LOSES_ALL: &str = "assimilation.sampler.tau=1e30";
 
-fn report(folder: &Path, settings: &[&str]) -> Report {
-    let options = Options {
+/// A smoke tier in a folder.
+pub(crate) fn smoke(folder: &Path, settings: &[&str]) -> Options {
+    Options {
         root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
         out: Some(folder.join("run")),
         data: Some(folder.join("data")),
         tier: Some("smoke".into()),
-        settings: SETTINGS.iter().chain(settings).map(|s| Setting::parse(s).unwrap()).collect(),
+        settings: settings.iter().map(|s| Setting::parse(s).unwrap()).collect(),
         threads: 1,
         device: DeviceChoice::Cpu,
         quiet: true,
         checkpoint: Duration::ZERO,
         interrupted: Arc::default(),
-    };
+    }
+}
+
+fn report(folder: &Path, settings: &[&str]) -> Report {
+    let options = smoke(folder, &[&SETTINGS[..], settings].concat());
     let run = Run::prepare("lorenz_rozet2023", &options).unwrap_or_else(|e| panic!("failed to {e}"));
     run.execute().unwrap_or_else(|e| panic!("failed to {e}")).report
 }
