@@ -166,9 +166,11 @@ gpu:
     },
 ];
 
-/// The folder of the workspace.
+/// The folder of the workspace, as cargo says when it runs this; not where it was compiled: clones that share a target
+/// folder share the program.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = Path::new(&here);
     here.parent().unwrap_or(here).to_path_buf()
 }
 

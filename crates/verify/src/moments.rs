@@ -70,3 +70,22 @@ impl Moments {
         ((of_y + of_x) / p as f64).sqrt() / chain.seen.noise_std
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::Seen;
+
+    /// The exact posterior is off by nothing, and a mean that is no number by no number.
+    #[test]
+    fn what_is_no_number_is_no_error_of_zero() {
+        let chain = Chain::rotation(Seen::lo()).unwrap();
+        let offset = &chain.mean - &chain.gain.dot(&chain.operator.dot(&chain.mean));
+        let (gain, covariance) = (chain.gain.clone(), chain.posterior_covariance.clone());
+        let exact = Moments { gain, offset, covariance };
+        let none = Moments { offset: Array1::from_elem(exact.offset.len(), f64::NAN), ..exact.clone() };
+        let [exact, none] = [exact, none].map(|moments| moments.errors(&chain).unwrap());
+        assert!(exact.w2 < 1e-6 && (exact.residual - 1.0).abs() < 1e-9, "{exact:?}");
+        assert!(none.w2.is_nan(), "{none:?}");
+    }
+}

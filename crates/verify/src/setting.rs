@@ -1,7 +1,7 @@
 //! One way of sampling the chain's posterior.
 
 use sda_diffusion::{
-    GaussianScore, Guidance, LocalScore, NoisePredictor, Place, Posterior, PriorCovariance, Sampler,
+    GaussianScore, Guidance, LocalScore, NoisePredictor, Place, Posterior, PriorCovariance, Sampler, Windows,
 };
 
 use crate::chain::Chain;
@@ -35,6 +35,15 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Whether the likelihood is formed on trajectories put together from windows.
+    pub fn is_composed(&self, chain: &Chain) -> bool {
+        let windows = match self.prior {
+            Prior::Whole => None,
+            Prior::Windows { order, stride } => Windows::new(chain.length, order, stride).ok(),
+        };
+        self.place.is_composed(&self.guidance, &chain.seen.operator, windows)
+    }
+
     /// The posterior's predictor.
     ///
     /// Errors: a covariance without eigenvalues.

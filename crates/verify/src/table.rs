@@ -102,7 +102,7 @@ impl Row {
             Some(count) => sampled(executor, &chain, &self.setting, count, SEED)?,
         };
         let evaluations = self.setting.sampler.evaluations()?;
-        let is_composed = self.setting.posterior(&chain)?.is_composed(chain.length);
+        let is_composed = self.setting.is_composed(&chain);
         let products = evaluations * self.setting.guidance.products(is_composed) as u32;
         Ok(Outcome { errors, evaluations, products, holds: self.expected.holds(&errors) })
     }

@@ -209,16 +209,8 @@ impl Sampler {
             Integrator::Ancestral { eta } => {
                 let added = (sigma_t * sigma_t - (sigma_s / ratio).powi(2)).max(0.0);
                 let kick = (noisy(eta) * sigma_s / sigma_t).powi(2) * added;
-                (
-                    [
-                        ratio,
-                        (sigma_s * sigma_s - kick).max(0.0).sqrt() - ratio * sigma_t,
-                        kick.sqrt(),
-                        0.0,
-                        0.0,
-                    ],
-                    3,
-                )
+                let kept = (sigma_s * sigma_s - kick).max(0.0).sqrt();
+                ([ratio, kept - ratio * sigma_t, kick.sqrt(), 0.0, 0.0], 3)
             }
             Integrator::Dpm2m | Integrator::StochasticDpm2m { .. } => {
                 let log_ratio = |t: f64| (self.schedule.mu(t) / self.schedule.sigma(t)).ln();

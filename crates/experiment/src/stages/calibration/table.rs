@@ -73,7 +73,8 @@ fn weighing(part: &Part<'_>, name: &str) -> String {
 }
 
 /// What calibrated samples would score, intervals that end at samples included: of few a little more than the formula,
-/// which is a uniform law's ([`sda_evaluation::CoverageCounts::finish`]).
+/// which is a uniform law's ([`sda_evaluation::CoverageCounts::finish`]). Of Gaussian ones the most is 0.029, of N = 3 at
+/// level 0.5; at 0.9 it is 0.023 of N = 8 and below 0.006 from N = 19 on.
 fn note(samples: usize, trajectories: usize) -> String {
     let n = samples as f64;
     let expected = |level: f64| level * (n - 1.0) / (n + 1.0);

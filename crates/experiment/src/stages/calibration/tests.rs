@@ -200,3 +200,13 @@ fn p_values_need_ten_whole_cases() {
     assert_eq!(p_value(10, 9), None);
     assert!(p_value(11, 10).is_some());
 }
+
+/// Residuals of 0.6 and 1.0 σ: √((0.36 + 1)/2), not 0.8.
+#[test]
+fn residuals_of_cases_are_pooled_by_their_squares() {
+    let each = [metric(0, "residual_over_noise", 0.6), metric(1, "residual_over_noise", 1.0)];
+    let (value, error) = found(&pooled(&each).unwrap(), "residual_over_noise").unwrap();
+    assert!((value - 0.68f64.sqrt()).abs() < 1e-12, "{value}");
+    // Of the mean of squares 0.32, over twice the root.
+    assert!((error.unwrap() - 0.32 / (2.0 * value)).abs() < 1e-12, "{error:?}");
+}
