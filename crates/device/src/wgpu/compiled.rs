@@ -56,6 +56,9 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
+    /// Plans a program and makes what it needs; where the device is out of memory, with ever smaller blocks.
+    ///
+    /// Errors: it does not fit even so; the device fails.
     pub(super) fn new(
         context: &Context,
         target: &Target,
@@ -65,12 +68,6 @@ impl Compiled {
         guarded: bool,
         edit: Option<&Edit>,
     ) -> Result<Self, ExecutorError> {
-        let mut layout = Layout::new(program, target, bounds)?;
-        if let Some(edit) = edit {
-            layout.launches.iter_mut().for_each(|launch| edit.apply(&mut launch.dispatch.text));
-        }
-        let wanted = layout.launches.iter().map(key_of).collect();
-        context.prepare(wanted)?;
         let input_bytes: usize =
             program.graph.inputs().iter().map(|d| 4 * d.shape.iter().product::<usize>()).sum();
         if input_bytes as u64 > bounds.buffer {
@@ -80,11 +77,32 @@ impl Compiled {
                 bounds.buffer >> 20
             )));
         }
-        let what = format!("allocate {} MiB", (layout_bytes(&layout) + input_bytes as u64).div_ceil(1 << 20));
-        context.guarded(&what, || {
-            let memory = Memory::new(context, program, &layout, states, guarded);
-            Ok(memory.compiled(program, layout, bounds))
-        })
+        let (mut bounds, mut before) = (*bounds, u64::MAX);
+        loop {
+            let mut layout = Layout::new(program, target, &bounds)?;
+            let bytes = layout_bytes(&layout) + input_bytes as u64;
+            let what = format!("allocate {} MiB", bytes.div_ceil(1 << 20));
+            if bytes >= before {
+                return Err(context.out_of_memory(&what));
+            }
+            (before, bounds.slots) = (bytes, layout.slots() / 2);
+            if bytes > bounds.memory {
+                continue;
+            }
+            if let Some(edit) = edit {
+                layout.launches.iter_mut().for_each(|launch| edit.apply(&mut launch.dispatch.text));
+            }
+            context.prepare(layout.launches.iter().map(key_of).collect())?;
+            let make = || {
+                let memory = Memory::new(context, program, &layout, states, guarded);
+                Ok(memory.compiled(program, layout, &bounds))
+            };
+            if let Some(made) = context.attempt(&what, make)? {
+                return Ok(made);
+            }
+            // What was made of it is given back now.
+            context.wait(None)?;
+        }
     }
 
     /// Writes a run's key and inputs.

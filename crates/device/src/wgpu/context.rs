@@ -114,6 +114,15 @@ impl Context {
         what: &str,
         make: impl FnOnce() -> Result<T, ExecutorError>,
     ) -> Result<T, ExecutorError> {
+        self.attempt(what, make)?.ok_or_else(|| self.out_of_memory(what))
+    }
+
+    /// As [`Context::guarded`]; `None` where the device is out of memory.
+    pub(super) fn attempt<T>(
+        &self,
+        what: &str,
+        make: impl FnOnce() -> Result<T, ExecutorError>,
+    ) -> Result<Option<T>, ExecutorError> {
         let filters =
             [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
@@ -124,14 +133,17 @@ impl Context {
         }
         self.check()?;
         match found {
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(error(format!(
-                "{what}: {} is out of memory; lower the number of samples, their length, the batch or the network's \
-                 width",
-                self.description.name
-            ))),
+            Some(wgpu::Error::OutOfMemory { .. }) => Ok(None),
             Some(e) => Err(error(format!("{what}: {e}"))),
-            None => made,
+            None => made.map(Some),
         }
+    }
+
+    pub(super) fn out_of_memory(&self, what: &str) -> ExecutorError {
+        error(format!(
+            "{what}: {} is out of memory; lower the number of samples, their length, the batch or the network's width",
+            self.description.name
+        ))
     }
 
     pub(super) fn buffer(&self, label: &str, bytes: u64, usage: BufferUsages) -> wgpu::Buffer {

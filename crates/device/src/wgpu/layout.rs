@@ -17,6 +17,11 @@ pub(super) struct Bounds {
     pub(super) binding: u64,
     /// What the start of that part is a multiple of.
     pub(super) alignment: u64,
+    /// Bytes of a block's slots, and of what stages with the same rows keep for later ones, beyond which blocks are made
+    /// smaller and values computed again.
+    pub(super) slots: u64,
+    /// Bytes of a program's own buffers, beyond which the device is taken to be out of memory.
+    pub(super) memory: u64,
     /// Rows in a block at most.
     pub(super) block: usize,
     /// Workgroups in a row of a launch.
@@ -31,15 +36,17 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(description: &AdapterDescription, limits: &wgpu::Limits) -> Self {
-        let rates = match description.kind {
-            AdapterKind::Discrete => (1e12, 5e10),
-            AdapterKind::Integrated | AdapterKind::Virtual | AdapterKind::Other => (3e11, 2e10),
-            AdapterKind::Software => (2e9, 2e9),
+        let (rates, slots) = match description.kind {
+            AdapterKind::Discrete => ((1e12, 5e10), 2 << 30),
+            AdapterKind::Integrated | AdapterKind::Virtual | AdapterKind::Other => ((3e11, 2e10), 1 << 30),
+            AdapterKind::Software => ((2e9, 2e9), 1 << 30),
         };
         Self {
             buffer: limits.max_buffer_size,
             binding: limits.max_storage_buffer_binding_size,
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+            slots,
+            memory: u64::MAX,
             block: usize::MAX,
             widest: limits.max_compute_workgroups_per_dimension,
             arrays: description.abilities.arrays,
@@ -92,8 +99,7 @@ impl Layout {
             reuse: bounds.reuse,
             block: Some(bounds.block),
             largest_row: usize::try_from(bounds.binding).unwrap_or(usize::MAX),
-            // A block holds all rows where it can, and then keeping a value takes no more than computing it again.
-            largest_kept: usize::MAX,
+            largest_kept: usize::try_from(bounds.slots).unwrap_or(usize::MAX),
             arrays: bounds.arrays,
             sequential: true,
         };
@@ -109,7 +115,7 @@ impl Layout {
             let layout = Self::of(plan, target);
             let Some(excess) = layout.excess(bounds) else { return Ok(layout) };
             let smaller = ((block as f64 / excess.factor) as usize).min(block - 1) / multiple * multiple;
-            // What would take long is cut as far as it can be; it is no reason to refuse.
+            // What would take long, or much memory, is cut as far as it can be; it is no reason to refuse.
             let smaller = if excess.need == 0 { smaller.max(multiple) } else { smaller };
             if smaller == 0 || !excess.by_rows {
                 return Err(error(excess.message(program)));
@@ -217,7 +223,17 @@ impl Layout {
                 return Some(Excess { place, need: 0, have: 0, what: "a launch", factor, by_rows: true });
             }
         }
+        if self.slots() > bounds.slots && block(&self.plan) > multiple(&self.plan, bounds) {
+            let factor = self.slots() as f64 / bounds.slots.max(1) as f64;
+            let place = Place::Local(0);
+            return Some(Excess { place, need: 0, have: 0, what: "a block's slots", factor, by_rows: true });
+        }
         None
+    }
+
+    /// Bytes of a block's slots.
+    pub(super) fn slots(&self) -> u64 {
+        self.local.iter().map(|&numbers| 4 * numbers as u64).sum()
     }
 }
 

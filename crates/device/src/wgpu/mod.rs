@@ -46,6 +46,11 @@ pub struct WgpuOptions {
     pub widest: Option<u32>,
     /// Bytes of an array that a kernel sees at most; `None` is the adapter's limit.
     pub binding: Option<u64>,
+    /// Bytes of a block's slots at most, and of what stages keep for later ones, where smaller blocks and computing again
+    /// can help; `None` is 2 GiB on a discrete GPU and 1 GiB elsewhere.
+    pub slots: Option<u64>,
+    /// Bytes of a program's own buffers at most; `None` is what the device gives.
+    pub memory: Option<u64>,
     /// Whether every value has memory of its own: the reference of the tests.
     pub apart: bool,
     /// Whether every array lies between guard words and is full of NaN before it is written.
@@ -99,6 +104,8 @@ impl Wgpu {
         bounds.block = options.block.unwrap_or(usize::MAX).max(1);
         bounds.widest = options.widest.unwrap_or(bounds.widest).clamp(1, bounds.widest);
         bounds.binding = options.binding.unwrap_or(bounds.binding).min(bounds.binding);
+        bounds.slots = options.slots.unwrap_or(bounds.slots);
+        bounds.memory = options.memory.unwrap_or(u64::MAX);
         bounds.reuse = !options.apart;
         let target = Target { abilities, precision: options.precision };
         let context = Arc::new(context);
@@ -107,6 +114,11 @@ impl Wgpu {
         let mut made = Self { context, target, bounds, guards, edit: None, states, programs };
         if options.precision == Precision::Mixed {
             made.test_products();
+            if abilities.cooperative.is_some() && made.context.check().is_err() {
+                // The driver went down with its matrices; another device may do without.
+                let abilities = Some(Abilities { cooperative: None, ..abilities });
+                return Self::with_options(&WgpuOptions { abilities, ..options.clone() });
+            }
         }
         Ok(made)
     }

@@ -46,7 +46,9 @@ impl Wgpu {
         compiled.bind(&self.context.queue, key, inputs);
         let mut profile = WgpuProfile::default();
         let context = &self.context;
-        for launches in compiled.launches.chunks(SET) {
+        // In the submissions of a run, which a driver does not end.
+        let submissions = compiled.submissions.iter().map(|launches| &compiled.launches[launches.clone()]);
+        for launches in submissions.flat_map(|launches| launches.chunks(SET)) {
             let count = 2 * launches.len() as u32;
             let set = context.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: None,

@@ -3,7 +3,7 @@
 use super::has_adapter;
 use crate::runs::{States, distance, run};
 use crate::{Wgpu, WgpuOptions};
-use sda_graph::{Declaration, Executor, ExecutorError, Graph, Law, NodeId, Program, Stage};
+use sda_graph::{Declaration, Executor, ExecutorError, Graph, Handle, Law, NodeId, Program, Stage};
 use sda_kernels::Interpreter;
 use sda_kernels::catalogue::random_program;
 use sda_kernels::gpu::Abilities;
@@ -31,6 +31,15 @@ fn program(rows: usize) -> Program {
     let mean = g.scale(total, 1.0 / (rows * 64) as f64);
     let gradient: Vec<NodeId> = g.gradient(mean, &[w]);
     Program::new(g).output("mean", mean).output("gradient", gradient[0]).update("s", new)
+}
+
+/// Blocks of the stage that has the most.
+fn most_blocks(gpu: &Wgpu, handle: Handle) -> usize {
+    let blocks = gpu.plan(handle).stages.iter().map(|stage| match stage {
+        Stage::Rows { rows, block, .. } => rows.div_ceil(*block),
+        Stage::Global(_) => 1,
+    });
+    blocks.max().unwrap()
 }
 
 #[test]
@@ -80,11 +89,7 @@ fn parity_of_arrays_beyond_the_binding_limit() {
     for (binding, blocks) in [(25_600, 1), (10_000, 3), (1024, 25)] {
         let mut gpu = gpu(small(binding));
         let handle = gpu.compile(&program).unwrap();
-        let most = gpu.plan(handle).stages.iter().map(|stage| match stage {
-            Stage::Rows { rows, block, .. } => rows.div_ceil(*block),
-            Stage::Global(_) => 1,
-        });
-        assert_eq!(most.max(), Some(blocks), "at {binding} bytes");
+        assert_eq!(most_blocks(&gpu, handle), blocks, "at {binding} bytes");
         let apart = distance(&run(&mut gpu, &program, 2, States::Drawn), &want);
         assert!(apart < 1e-5, "at {binding} bytes: {apart}");
     }
@@ -92,6 +97,69 @@ fn parity_of_arrays_beyond_the_binding_limit() {
         panic!("the weights have 1024 bytes")
     };
     assert!(message.contains("state «w»") && message.contains("lower"), "{message}");
+}
+
+/// Slots beyond what a block may have make blocks smaller, down to a row.
+#[test]
+fn parity_of_blocks_with_few_bytes_of_slots() {
+    if !has_adapter("parity_of_blocks_with_few_bytes_of_slots") {
+        return;
+    }
+    let program = program(100);
+    let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
+    let slots_of = |gpu: &Wgpu, handle| {
+        let bytes = gpu.plan(handle).stages.iter().map(|stage| match stage {
+            Stage::Rows { block, local, .. } => 4 * block * local.iter().sum::<usize>(),
+            Stage::Global(_) => 0,
+        });
+        bytes.max().unwrap()
+    };
+    let mut whole = gpu(WgpuOptions::default());
+    let handle = whole.compile(&program).unwrap();
+    assert_eq!(most_blocks(&whole, handle), 1);
+    let all = slots_of(&whole, handle);
+    for (slots, least) in [(all, 1), (all - 1, 2), (all / 10, 10), (0, 100)] {
+        let mut gpu = gpu(WgpuOptions { slots: Some(slots as u64), ..WgpuOptions::default() });
+        let handle = gpu.compile(&program).unwrap();
+        let blocks = most_blocks(&gpu, handle);
+        assert!(blocks >= least && (least > 1 || blocks == 1), "{blocks} blocks with {slots} bytes of slots");
+        let used = slots_of(&gpu, handle);
+        assert!(used <= slots || blocks == 100, "{used} bytes of slots where {slots} are allowed");
+        let apart = distance(&run(&mut gpu, &program, 2, States::Drawn), &want);
+        gpu.assert_guards("few slots");
+        assert!(apart < 1e-5, "with {slots} bytes of slots: {apart}");
+    }
+}
+
+/// A device that is out of memory gets smaller blocks; what they do not help is refused.
+#[test]
+fn parity_in_little_memory() {
+    if !has_adapter("parity_in_little_memory") {
+        return;
+    }
+    let program = program(100);
+    let want = run(&mut Interpreter::<f32>::new(), &program, 2, States::Drawn);
+    let inputs = 4 * 100 * 64;
+    let bytes_of =
+        |gpu: &Wgpu| gpu.programs[0].buffers.iter().map(|r| 4 * r.len as u64).sum::<u64>() + inputs;
+    let mut whole = gpu(WgpuOptions::default());
+    whole.compile(&program).unwrap();
+    let all = bytes_of(&whole);
+    for (memory, is_cut) in [(all, false), (all - 1, true), (all * 3 / 4, true)] {
+        let mut gpu = gpu(WgpuOptions { memory: Some(memory), ..WgpuOptions::default() });
+        let handle = gpu.compile(&program).unwrap();
+        let (blocks, bytes) = (most_blocks(&gpu, handle), bytes_of(&gpu));
+        assert!(bytes <= memory && (blocks > 1) == is_cut, "{blocks} blocks, {bytes} bytes of {memory}");
+        let apart = distance(&run(&mut gpu, &program, 2, States::Drawn), &want);
+        gpu.assert_guards("little memory");
+        assert!(apart < 1e-5, "in {memory} bytes: {apart}");
+    }
+    let Err(ExecutorError::Device(message)) =
+        gpu(WgpuOptions { memory: Some(1000), ..WgpuOptions::default() }).compile(&program)
+    else {
+        panic!("the inputs alone have 25 600 bytes")
+    };
+    assert!(message.contains("out of memory") && message.contains("lower"), "{message}");
 }
 
 /// A launch of more workgroups than fit in a row.
