@@ -66,19 +66,18 @@ pub(crate) fn assimilate(
     let cost = |o: usize, c: u32| (of(o).sampler.steps * (1 + c)) as usize;
     let progress = run.progress(STAGE, jobs.iter().map(|(o, c)| cost(*o, *c)).sum());
     let mut out = Vec::with_capacity(jobs.len());
-    let (mut done, mut all_reused) = (0, true);
+    let mut all_reused = true;
     for (o, corrections) in jobs {
         run.go_on(STAGE)?;
         let job = Job { e: &settled[observed[o].kind], o: &observed[o], at: o, corrections };
         let (samples, fresh) = job.samples(run, store, model, references[o].as_ref(), &progress)?;
-        done += cost(o, corrections);
         all_reused &= !fresh;
         // Of a killed run there may be samples that are not scored; those that are scored have no samples.
         if !of(o).keep_samples && samples.count() > 0 {
             score(&observed[o], references[o].as_ref(), &samples)?;
         }
         if !fresh {
-            progress.resume_at(done as u64);
+            progress.skip(cost(o, corrections) as u64);
         }
         out.push(samples);
     }

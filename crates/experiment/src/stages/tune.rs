@@ -103,7 +103,7 @@ pub(crate) fn tune(
     };
     let costs: Vec<Vec<usize>> = observations.iter().map(|o| costs(o)).collect::<Result<_, _>>()?;
     let progress = run.progress(STAGE, costs.iter().flatten().sum());
-    let (mut done, mut all_reused, mut tuned, mut rows) = (0, true, Tuned::default(), Vec::new());
+    let (mut all_reused, mut tuned, mut rows) = (true, Tuned::default(), Vec::new());
     for (o, costs) in observations.into_iter().zip(&costs) {
         let noise = Stream::new(e.seed, NOISE);
         let truth = truth(run, store, tuning.trajectories, e.of(o).assimilation.length)?;
@@ -114,10 +114,9 @@ pub(crate) fn tune(
             run.go_on(STAGE)?;
             let one = One { run, store, model, tuning, o, cases: &cases, candidate, cost: *cost };
             let (trial, fresh) = one.trial(&progress)?;
-            done += cost;
             all_reused &= !fresh;
             if !fresh {
-                progress.resume_at(done as u64);
+                progress.skip(*cost as u64);
             }
             trials.push(trial);
         }
