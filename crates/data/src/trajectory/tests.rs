@@ -259,6 +259,23 @@ fn a_store_has_one_writer_at_a_time() {
     assert!(!path.with_file_name(".lorenz63.zarr.unfinished").exists());
 }
 
+/// A kill between the store's last name and the lock's end leaves the lock alone.
+#[cfg(unix)]
+#[test]
+fn a_lock_left_beside_a_whole_store_goes_unless_it_is_held() {
+    let (_folder, path) = folder();
+    write_store(&path, &lorenz(3, 20));
+    let left = path.with_file_name(".lorenz63.zarr.lock");
+    assert!(!left.exists());
+    let held = crate::Lock::take(&left).unwrap();
+    TrajectoryStore::remove_leftovers(&path).unwrap();
+    assert!(left.exists());
+    drop(held);
+    std::fs::write(&left, b"").unwrap();
+    TrajectoryStore::remove_leftovers(&path).unwrap();
+    assert!(!left.exists());
+}
+
 /// 800 windows of 9 × 3 from 1024 trajectories of 1024 states, as in an epoch; generous, since CI shares its cores.
 #[test]
 fn a_warm_window_costs_microseconds() {

@@ -191,11 +191,16 @@ fn names(path: &Path) -> Result<(PathBuf, PathBuf), DataError> {
     Ok((whole_file::sibling(path, ".unfinished")?, whole_file::sibling(path, ".progress.json")?))
 }
 
-fn lock(path: &Path) -> Result<Lock, DataError> {
-    Lock::take(&whole_file::sibling(path, ".lock")?)
+fn lock_file(path: &Path) -> Result<PathBuf, DataError> {
+    whole_file::sibling(path, ".lock")
 }
 
-/// Removes the progress file, the old store and the unfinished store beside a whole one, unless they are being written.
+fn lock(path: &Path) -> Result<Lock, DataError> {
+    Lock::take(&lock_file(path)?)
+}
+
+/// Removes the progress file, the old store, the unfinished store and the lock beside a whole one, unless they are being
+/// written.
 pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
     let (unfinished, progress_file) = names(path)?;
     let replaced = whole_file::sibling(path, ".replaced")?;
@@ -210,6 +215,9 @@ pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
                 remove_folder(&replaced)?;
             }
         }
+    } else if lock_file(path)?.exists() {
+        // Of a process killed just before it let go: whoever takes it removes it. One that can't be taken does no harm.
+        drop(lock(path));
     }
     whole_file::remove_unfinished(whole_file::folder_of(path)).map(|_| ())
 }
