@@ -1,7 +1,7 @@
 //! What one process at a time may write.
 
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::{DataError, whole_file};
@@ -9,7 +9,7 @@ use crate::{DataError, whole_file};
 /// The sole right to write something, until it is dropped or its process ends, however that ends.
 ///
 /// The lock is the operating system's, on an empty file, which a kill leaves behind and the next one takes. On a disk that
-/// has no locks everybody gets it.
+/// has no locks (a network disk whose lock service is out of reach among them) everybody gets it.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -28,7 +28,7 @@ impl Lock {
             let file = file.map_err(DataError::io("create", path))?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => return Err(DataError::Busy { path: path.to_path_buf() }),
-                Err(TryLockError::Error(e)) if e.kind() != ErrorKind::Unsupported => {
+                Err(TryLockError::Error(e)) if !is_without_locks(&e) => {
                     return Err(DataError::io("lock", path)(e));
                 }
                 _ => {}
@@ -55,6 +55,19 @@ impl Lock {
             true
         }
     }
+}
+
+/// Whether an error says that the disk has no locks.
+fn is_without_locks(error: &io::Error) -> bool {
+    // ENOLCK, what NFS without its lock service answers.
+    const NO_LOCKS: Option<i32> = if cfg!(any(target_os = "linux", target_os = "android")) {
+        Some(37)
+    } else if cfg!(target_vendor = "apple") {
+        Some(77)
+    } else {
+        None
+    };
+    error.kind() == ErrorKind::Unsupported || NO_LOCKS.is_some() && error.raw_os_error() == NO_LOCKS
 }
 
 impl Drop for Lock {
@@ -85,6 +98,18 @@ mod tests {
         // What a kill leaves is no lock.
         fs::write(&path, b"").unwrap();
         Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_disk_without_locks_is_told_from_one_that_fails() {
+        assert!(is_without_locks(&ErrorKind::Unsupported.into()));
+        assert!(!is_without_locks(&ErrorKind::PermissionDenied.into()));
+        #[cfg(target_os = "linux")]
+        for (code, message, none) in [(37, "No locks available", true), (5, "Input/output error", false)] {
+            let error = io::Error::from_raw_os_error(code);
+            assert!(error.to_string().contains(message), "{error}");
+            assert_eq!(is_without_locks(&error), none, "{error}");
+        }
     }
 
     /// Many take, hold and let go: never two at once.

@@ -3,6 +3,7 @@
 //! A file is written under a temporary name in its own folder, flushed to the disk and renamed over the old one,
 //! so that a kill, a full disk or a power cut leaves the old file (or none), never half of the new one.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -48,16 +49,37 @@ pub fn write_with(
 /// Files of processes that still run (where `/proc` tells) are left alone.
 pub fn remove_unfinished(folder: &Path) -> Result<usize, DataError> {
     let mut removed = 0;
+    for path in left_in(folder, |_| true)? {
+        match fs::remove_file(&path) {
+            // By another run that cleans up.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            result => {
+                result.map_err(DataError::io("remove", &path))?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// What killed processes left of `path` itself, as far as [`remove_unfinished`] would remove it.
+pub(crate) fn left_of(path: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let begin = sibling(path, MARK)?;
+    let begin = begin.file_name().expect("a name with a mark").as_encoded_bytes();
+    left_in(folder_of(path), |name| name.as_encoded_bytes().starts_with(begin))
+}
+
+fn left_in(folder: &Path, of: impl Fn(&OsStr) -> bool) -> Result<Vec<PathBuf>, DataError> {
+    let mut left = Vec::new();
     for entry in fs::read_dir(folder).map_err(DataError::io("list", folder))? {
         let path = entry.map_err(DataError::io("list", folder))?.path();
         let Some(process) = writer_of(&path) else { continue };
-        if process != std::process::id() && Path::new("/proc").join(process.to_string()).exists() {
-            continue;
+        let runs = process != std::process::id() && Path::new("/proc").join(process.to_string()).exists();
+        if !runs && path.file_name().is_some_and(&of) {
+            left.push(path);
         }
-        fs::remove_file(&path).map_err(DataError::io("remove", &path))?;
-        removed += 1;
     }
-    Ok(removed)
+    Ok(left)
 }
 
 /// Makes a rename in `folder` survive a power cut, where the system can do that.

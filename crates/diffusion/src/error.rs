@@ -75,6 +75,16 @@ pub enum DiffusionError {
         /// The loss, NaN or infinite.
         loss: f64,
     },
+    /// The loss of held-out windows left the real numbers.
+    #[error(
+        "validate: the loss is {loss} in batch {batch}; the data must be finite, and a lower learning rate helps"
+    )]
+    NonFiniteValidation {
+        /// The batch, counted from 0.
+        batch: u32,
+        /// The loss, NaN or infinite.
+        loss: f64,
+    },
     /// States that can't be known.
     #[error("hold known states: {reason}")]
     Known {

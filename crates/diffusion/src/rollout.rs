@@ -203,12 +203,11 @@ impl<P: NoisePredictor> Rolling<P> {
         executor: &mut E,
         shape: &[usize],
     ) -> Result<RolloutRun, DiffusionError> {
-        self.conditioning.check()?;
-        let blocks = Blocks::new(&self.rollout, shape[1])?;
-        let mut window = shape.to_vec();
-        window[1] = blocks.width;
-        let seen = self.seen(shape)?;
-        let tasks = self.tasks(executor, &blocks, &window, seen.as_ref())?;
+        let (blocks, window, seen) = self.laid_out(shape)?;
+        let compile = |predictor: &dyn NoisePredictor| {
+            self.sampler.compile(executor, predictor, &window, NoiseSource::Drawn)
+        };
+        let tasks = self.tasks(&blocks, &window, seen.as_ref(), compile)?;
         let warm = match self.rollout {
             Rollout::Cycle { .. } => Some(self.warm(&tasks)?),
             _ => None,
@@ -223,6 +222,25 @@ impl<P: NoisePredictor> Rolling<P> {
             warm,
             seen,
         })
+    }
+
+    /// Whether it can be planned for trajectories of a shape [N, L, …], without an executor.
+    ///
+    /// Errors: as [`Rolling::compile`].
+    pub fn check(&self, shape: &[usize]) -> Result<(), DiffusionError> {
+        let (blocks, window, seen) = self.laid_out(shape)?;
+        self.sampler.check()?;
+        self.tasks(&blocks, &window, seen.as_ref(), |predictor| predictor.check(&window))?;
+        self.rollout.first_step(&self.sampler).map(|_| ())
+    }
+
+    /// Blocks, the shape of a window, and what was seen.
+    fn laid_out(&self, shape: &[usize]) -> Result<(Blocks, Vec<usize>, Option<Seen>), DiffusionError> {
+        self.conditioning.check()?;
+        let blocks = Blocks::new(&self.rollout, shape[1])?;
+        let mut window = shape.to_vec();
+        window[1] = blocks.width;
+        Ok((blocks, window, self.seen(shape)?))
     }
 
     /// The observation state by state; smoothing takes it as it is.
@@ -248,17 +266,14 @@ impl<P: NoisePredictor> Rolling<P> {
             .map_or_else(|| refuse(tied(&observation.operator)), |seen| Ok(Some(seen)))
     }
 
-    /// Programs of what blocks are made of.
-    fn tasks<E: Executor>(
+    /// What blocks are made of: of each predictor of a window what `compile` makes of it.
+    fn tasks<T: Clone>(
         &self,
-        executor: &mut E,
         blocks: &Blocks,
         window: &[usize],
         seen: Option<&Seen>,
-    ) -> Result<Tasks, DiffusionError> {
-        let mut compile = |predictor: &dyn NoisePredictor| {
-            self.sampler.compile(executor, predictor, window, NoiseSource::Drawn)
-        };
+        mut compile: impl FnMut(&dyn NoisePredictor) -> Result<T, DiffusionError>,
+    ) -> Result<Tasks<T>, DiffusionError> {
         if self.rollout == Rollout::Smoothing {
             let run = match &self.observation {
                 None => compile(&self.prior)?,
@@ -315,7 +330,7 @@ impl<P: NoisePredictor> Rolling<P> {
     }
 
     /// The analysis begun where the grid first reaches the start.
-    fn warm(&self, tasks: &Tasks) -> Result<SamplerRun, DiffusionError> {
+    fn warm(&self, tasks: &Tasks<SamplerRun>) -> Result<SamplerRun, DiffusionError> {
         let first = self.rollout.first_step(&self.sampler)?;
         tasks.analysis.as_ref().expect("a cycle has an observation: checked").starting_at(first)
     }

@@ -9,7 +9,7 @@ use sda_nn::{AdamW, Average, Network, Parameter, TIME_FEATURES, Weights, time_fe
 use serde::{Deserialize, Serialize};
 
 use crate::denoiser::{Denoiser, LossWeight, TrainingTimes};
-use crate::error::{DiffusionError, check};
+use crate::error::DiffusionError;
 use crate::global::GlobalScore;
 use crate::levels::{self, Levels};
 use crate::loss::{mean, perturb, squared_errors};
@@ -91,8 +91,9 @@ impl<'e, E: Executor> Trainer<'e, E> {
         seed: u64,
     ) -> Result<Self, DiffusionError> {
         training.schedule.check()?;
+        training.optimiser.validate()?;
         if let Some(average) = training.average {
-            check("training", "average.decay", "in 0 … 1", average.decay, |d| (0.0..1.0).contains(&d))?;
+            average.validate()?;
         }
         training.times.check()?;
         training.levels.check()?;
@@ -223,7 +224,12 @@ impl<'e, E: Executor> Trainer<'e, E> {
         let mut inputs: Vec<&[E::Real]> = vec![windows, &time[0], &time[1], &time[2]];
         inputs.extend(known.as_deref());
         self.executor.run(program, RunKey { seed: self.seed, step: batch_index }, &inputs)?;
-        self.finite_loss(program, batch_index)
+        match self.finite_loss(program, batch_index) {
+            Err(DiffusionError::NonFiniteLoss { loss, .. }) => {
+                Err(DiffusionError::NonFiniteValidation { batch: batch_index, loss })
+            }
+            result => result,
+        }
     }
 
     fn train(

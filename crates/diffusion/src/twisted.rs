@@ -143,6 +143,8 @@ impl Twisted {
         check(what, "gamma", "finite and not negative", gamma, |g| g >= 0.0 && g.is_finite())?;
         check(what, "cut", "at least 1", cut.unwrap_or(1.0), |cut| cut >= 1.0)?;
         check(what, "below", "in 0 … 1", below, |r| (0.0..=1.0).contains(&r))?;
+        // Half of the particles at least have the greatest weight then.
+        check(what, "below", "above 0.5 where `cut` is 1", below, |r| cut != Some(1.0) || r > 0.5)?;
         check(what, "particles", "1 … 1048576", particles, |n| (1..=1 << 20).contains(&n))
     }
 

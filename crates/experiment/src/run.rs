@@ -59,6 +59,8 @@ pub struct Outcome {
     pub report: Report,
     /// Where it lies.
     pub folder: PathBuf,
+    /// Where what was made for each variant lies; without variants the same folder.
+    pub parts: Vec<PathBuf>,
 }
 
 /// What comes of one variant, or of the experiment where it has none.
@@ -188,7 +190,7 @@ impl Run {
             parts.push(Part { run, model, settled, samples, scores, rollouts, prior });
         }
         let report = pool.install(|| stages::report::report(self, &observed, &references, &parts))?;
-        Ok(Outcome { report, folder: self.folder.clone() })
+        Ok(self.outcome(report))
     }
 
     /// Chooses guidance and sampler of every observation by simulation, with what that needs: data and a model.
@@ -205,7 +207,14 @@ impl Run {
             report.tables.extend(tuned.tables);
             report.notes.extend(tuned.notes);
         }
-        Ok(Outcome { report, folder: self.folder.clone() })
+        Ok(self.outcome(report))
+    }
+
+    fn outcome(&self, report: Report) -> Outcome {
+        let variants: Vec<PathBuf> =
+            self.loaded.variants.iter().map(|(name, _)| self.folder.join(name)).collect();
+        let parts = if variants.is_empty() { vec![self.folder.clone()] } else { variants };
+        Outcome { report, folder: self.folder.clone(), parts }
     }
 
     /// The host's own loops run on this pool, so that --threads holds for them too; an executor has its own.

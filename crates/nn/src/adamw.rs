@@ -65,11 +65,16 @@ impl AdamW {
         let rules: [(&'static str, &'static str, bool, String); 4] = [
             (
                 "betas",
-                "two numbers in (0, 1)",
-                betas.iter().all(|b| *b > 0.0 && *b < 1.0),
+                "two numbers in [0, 1)",
+                betas.iter().all(|b| (0.0..1.0).contains(b)),
                 format!("{betas:?}"),
             ),
-            ("epsilon", "positive and finite", epsilon > 0.0 && epsilon.is_finite(), format!("{epsilon}")),
+            (
+                "epsilon",
+                "positive and finite, in single precision too",
+                epsilon as f32 > 0.0 && (epsilon as f32).is_finite(),
+                format!("{epsilon:e}"),
+            ),
             (
                 "weight_decay",
                 "finite and not negative",

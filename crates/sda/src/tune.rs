@@ -7,6 +7,8 @@ pub(crate) fn tune(arguments: ExperimentArguments) -> anyhow::Result<bool> {
     // A tuning is an experiment with tuned settings, as far as these.
     let outcome = prepare(arguments, &["assimilation.settings=Tuned"])?.tune()?;
     say(&outcome.report.terminal())?;
-    say(&format!("Tuning: {}", outcome.folder.join("tuning.json").display()))?;
+    for part in &outcome.parts {
+        say(&format!("Tuning: {}", part.join("tuning.json").display()))?;
+    }
     Ok(true)
 }

@@ -92,7 +92,8 @@ impl System for Lorenz96 {
     }
 
     /// Mean m = 1.18 F^⅓ (fitted, F from 4 to 16) and variance m (F − m), which is the balance of energy
-    /// ½ d⟨x²⟩/dt = F ⟨x⟩ − ⟨x²⟩ = 0. Below the onset of chaos: the fixed point F and scale 1.
+    /// ½ d⟨x²⟩/dt = F ⟨x⟩ − ⟨x²⟩ = 0. Below F = 4, where nothing was fitted: the fixed point F and scale 1, which are
+    /// mean and deviation of no attractor.
     fn normalisation(&self) -> Normalisation {
         let mean = 1.18 * self.forcing.cbrt();
         let (offset, scale) = if self.forcing >= 4.0 {

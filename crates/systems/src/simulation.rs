@@ -34,7 +34,7 @@ impl Simulation<'_> {
     /// The trajectories of a range of members.
     ///
     /// Shapes: result [members, L, D].
-    /// Errors: a member diverged.
+    /// Errors: a member diverged; the same one is named on any number of threads.
     pub fn trajectories(&self, members: Range<u32>) -> Result<Array3<f64>, SystemError> {
         let (l, d) = (self.steps, self.system.state_dim());
         let mut out = Array3::zeros((members.len(), l, d));
@@ -42,9 +42,11 @@ impl Simulation<'_> {
             return Ok(out);
         }
         let values = out.as_slice_mut().expect("a fresh array is contiguous");
-        values.par_chunks_mut(LANES * l * d).enumerate().try_for_each(|(block, values)| {
-            self.simulate_block(members.start + (block * LANES) as u32, values)
-        })?;
+        let blocks = values.par_chunks_mut(LANES * l * d).enumerate();
+        let ends: Vec<_> = blocks
+            .map(|(block, values)| self.simulate_block(members.start + (block * LANES) as u32, values))
+            .collect();
+        ends.into_iter().collect::<Result<(), _>>()?;
         Ok(out)
     }
 
@@ -209,6 +211,58 @@ mod tests {
         let sd = f64::from(n).sqrt().recip();
         for (r, c, want) in [(0, 0, 1.0), (0, 1, 0.0), (1, 1, 1.0)] {
             assert!((covariance[[r, c]] - want).abs() < 5.0 * 2f64.sqrt() * sd, "{covariance}");
+        }
+    }
+
+    /// The first block leaves the real numbers late, the second at once.
+    #[derive(Debug)]
+    struct Leaving;
+
+    impl System for Leaving {
+        fn name(&self) -> &'static str {
+            "leaving"
+        }
+
+        fn state_dim(&self) -> usize {
+            1
+        }
+
+        fn dt(&self) -> f64 {
+            1.0
+        }
+
+        fn component_names(&self) -> Vec<String> {
+            vec!["x".into()]
+        }
+
+        fn normalisation(&self) -> crate::Normalisation {
+            crate::Normalisation { offset: vec![0.0], scale: vec![1.0] }
+        }
+
+        fn initial_law(&self) -> crate::InitialLaw {
+            crate::InitialLaw::unit_gaussian(vec![0.0])
+        }
+
+        fn draw_initial(&self, _: &Stream, _: u32, first: u32, states: &mut [Lanes]) {
+            states.fill([if first == 0 { 1.0 } else { f64::NAN }; LANES]);
+        }
+
+        fn advance(&self, states: &mut [Lanes], _: &mut Vec<Lanes>) {
+            states[0] = states[0].map(|x| 2.0 * x);
+        }
+
+        fn noise_std(&self) -> Option<&[f64]> {
+            None
+        }
+    }
+
+    #[test]
+    fn who_diverged_does_not_depend_on_the_threads() {
+        let run = Simulation { system: &Leaving, burn_in: 0, steps: 1100, stream: Stream::new(0, 0) };
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let error = pool.install(|| run.trajectories(0..200).unwrap_err());
+            assert!(matches!(error, SystemError::Diverged { member: 0, state: 1024, .. }), "{error}");
         }
     }
 

@@ -62,11 +62,14 @@ pub struct Chain {
 
 impl Chain {
     /// Errors: the observation's covariance is singular.
-    /// Panics: the operator is not linear state by state.
+    /// Panics: the operator is not linear state by state, or adds a constant.
+    #[track_caller]
     pub fn new(dynamics: LinearGaussian, length: usize, seen: Seen) -> Result<Self, VerifyError> {
         let dim = dynamics.initial_mean.len();
         let (mean, covariance) = (dynamics.trajectory_mean(length), dynamics.trajectory_covariance(length));
         let part = seen.operator.per_state(length, dim).expect("an operator that is linear state by state");
+        let is_linear = part.pointwise.is_empty() && part.offset.iter().all(|&c| c == 0.0);
+        assert!(is_linear, "verify a chain: {:?} is not linear; observe y = H x", seen.operator);
         let p = part.matrix.nrows();
         let mut operator = Array2::zeros((part.steps.len() * p, length * dim));
         for (k, &step) in part.steps.iter().enumerate() {
@@ -121,5 +124,26 @@ impl Chain {
             ArrayD::zeros(shape[1..].to_vec()),
             self.seen.noise_std,
         )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The closed form would be that of another observation than the sampler's.
+    #[test]
+    fn what_is_not_linear_has_no_closed_form() {
+        for part in [Operator::Arctan, Operator::Saturate, Operator::Affine { scale: 1.0, offset: 0.5 }] {
+            let operator = Operator::Compose(vec![Operator::Components(vec![0]), part]);
+            let seen = Seen { operator, ..Seen::hi() };
+            let panic = std::panic::catch_unwind(|| Chain::rotation(seen).map(|_| ())).unwrap_err();
+            let told = panic.downcast_ref::<String>().unwrap();
+            assert!(told.contains("is not linear; observe y = H x"), "{told}");
+        }
+        let doubled = Operator::Affine { scale: 2.0, offset: 0.0 };
+        let operator = Operator::Compose(vec![Operator::Components(vec![0]), doubled]);
+        let chain = Chain::rotation(Seen { operator, ..Seen::hi() }).unwrap();
+        assert_eq!(chain.operator.row(1).to_vec()[..4], [0.0, 0.0, 2.0, 0.0]);
     }
 }

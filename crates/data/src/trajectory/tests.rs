@@ -276,6 +276,35 @@ fn a_lock_left_beside_a_whole_store_goes_unless_it_is_held() {
     assert!(!left.exists());
 }
 
+/// Data sets share a folder: what a kill left of one goes with it, and what another is writing stays.
+#[test]
+fn what_is_unfinished_of_another_store_is_left_alone() {
+    let (_folder, path) = folder();
+    write_store(&path, &lorenz(3, 20));
+    // The process that reads takes its own number for a dead one's.
+    let named = |store: &str| {
+        path.with_file_name(format!("..{store}.zarr.progress.json.unfinished-{}-0", std::process::id()))
+    };
+    let [own, other] = [named("lorenz63"), named("lorenz96")];
+    for file in [&own, &other] {
+        std::fs::write(file, b"half").unwrap();
+    }
+    TrajectoryStore::remove_leftovers(&path).unwrap();
+    assert_eq!([own.exists(), other.exists()], [false, true]);
+    let lock = path.with_file_name(".lorenz63.zarr.lock");
+    std::fs::write(&own, b"half").unwrap();
+    let held = crate::Lock::take(&lock).unwrap();
+    TrajectoryStore::remove_leftovers(&path).unwrap();
+    assert!(own.exists(), "its writer's");
+    drop(held);
+    // Who writes removes it too.
+    for write in [TrajectoryStore::create, TrajectoryStore::resume] {
+        std::fs::write(&own, b"half").unwrap();
+        drop(write(&path, lorenz(3, 20), description(3)).unwrap());
+        assert_eq!([own.exists(), other.exists()], [false, true]);
+    }
+}
+
 /// 800 windows of 9 × 3 from 1024 trajectories of 1024 states, as in an epoch; generous, since CI shares its cores.
 #[test]
 fn a_warm_window_costs_microseconds() {

@@ -37,7 +37,7 @@ pub struct TrajectoryWriter {
 impl TrajectoryWriter {
     /// Starts at block 0; what an earlier process left unfinished is removed, a whole store stays until `finish`.
     pub(super) fn create(path: &Path, layout: Layout, description: Description) -> Result<Self, DataError> {
-        let lock = lock(path)?;
+        let lock = begin_alone(path)?;
         Self::begin(path, layout, description, lock)
     }
 
@@ -59,7 +59,7 @@ impl TrajectoryWriter {
 
     /// Goes on after the last whole block, or starts where there is nothing to resume.
     pub(super) fn resume(path: &Path, layout: Layout, description: Description) -> Result<Self, DataError> {
-        let lock = lock(path)?;
+        let lock = begin_alone(path)?;
         let (unfinished, progress_file) = names(path)?;
         if !progress_file.exists() || !unfinished.exists() {
             return Self::begin(path, layout, description, lock);
@@ -199,17 +199,27 @@ fn lock(path: &Path) -> Result<Lock, DataError> {
     Lock::take(&lock_file(path)?)
 }
 
+/// The lock, and nothing left of a progress file that a kill kept from its name.
+fn begin_alone(path: &Path) -> Result<Lock, DataError> {
+    let lock = lock(path)?;
+    let (_, progress_file) = names(path)?;
+    whole_file::left_of(&progress_file)?.iter().try_for_each(|left| remove_file(left))?;
+    Ok(lock)
+}
+
 /// Removes the progress file, the old store, the unfinished store and the lock beside a whole one, unless they are being
 /// written.
 pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
     let (unfinished, progress_file) = names(path)?;
     let replaced = whole_file::sibling(path, ".replaced")?;
+    let torn = whole_file::left_of(&progress_file)?;
     // A folder of data that can be read alone has no room for a lock, and nothing to remove.
-    if [&unfinished, &progress_file, &replaced].iter().any(|path| path.exists()) {
+    if !torn.is_empty() || [&unfinished, &progress_file, &replaced].iter().any(|path| path.exists()) {
         match lock(path) {
-            Err(DataError::Busy { .. }) => return Ok(()),
+            Err(DataError::Busy { .. }) => {}
             held => {
                 let _held = held?;
+                torn.iter().try_for_each(|torn| remove_file(torn))?;
                 remove_file(&progress_file)?;
                 remove_folder(&unfinished)?;
                 remove_folder(&replaced)?;
@@ -219,11 +229,14 @@ pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
         // Of a process killed just before it let go: whoever takes it removes it. One that can't be taken does no harm.
         drop(lock(path));
     }
-    whole_file::remove_unfinished(whole_file::folder_of(path)).map(|_| ())
+    Ok(())
 }
 
 fn remove_file(path: &Path) -> Result<(), DataError> {
-    if path.exists() { fs::remove_file(path).map_err(DataError::io("remove", path)) } else { Ok(()) }
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(DataError::io("remove", path)(e)),
+        _ => Ok(()),
+    }
 }
 
 fn remove_folder(path: &Path) -> Result<(), DataError> {

@@ -403,7 +403,10 @@ fn what_cannot_be_rolled_out_is_refused_with_the_reason_and_the_remedy() {
     let cycle = |start| Rollout::Cycle { window: WIDTH, advance: ADVANCE, start };
     let compiled = |rolling: &Rolling<GaussianScore>| {
         let mut executor = Cpu::new(1).unwrap();
-        rolling.compile(&mut executor, &[2, LENGTH, 2]).map(|_| ()).map_err(|e| e.to_string())
+        let compiled = rolling.compile(&mut executor, &[2, LENGTH, 2]).map(|_| ()).map_err(|e| e.to_string());
+        let checked = rolling.check(&[2, LENGTH, 2]).map_err(|e| e.to_string());
+        assert_eq!(checked, compiled, "without an executor and with one");
+        compiled
     };
     let base = rolling(cycle(0.5), WIDTH, Conditioning::Levels, 8);
     compiled(&base).unwrap();

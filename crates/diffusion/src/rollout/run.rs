@@ -24,21 +24,27 @@ pub struct RolloutRun {
     pub(super) schedule: Schedule,
     /// [N, L, …].
     pub(super) shape: Vec<usize>,
-    pub(super) tasks: Tasks,
+    pub(super) tasks: Tasks<SamplerRun>,
     /// The analysis from the middle of its grid, of a cycle.
     pub(super) warm: Option<SamplerRun>,
     pub(super) seen: Option<Seen>,
 }
 
 /// What blocks are made of.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tasks {
+#[derive(Clone, Debug)]
+pub(super) struct Tasks<T> {
     /// A window given what was seen in it.
-    pub(super) analysis: Option<SamplerRun>,
+    pub(super) analysis: Option<T>,
     /// The same, and given its first states.
-    pub(super) continued: Option<SamplerRun>,
+    pub(super) continued: Option<T>,
     /// A window given its first states.
-    pub(super) forecast: Option<SamplerRun>,
+    pub(super) forecast: Option<T>,
+}
+
+impl<T> Default for Tasks<T> {
+    fn default() -> Self {
+        Self { analysis: None, continued: None, forecast: None }
+    }
 }
 
 /// What is known of a window's first states, and which of its observations are seen.

@@ -124,6 +124,30 @@ fn the_first_loss_that_is_not_finite_is_named_afterwards() {
 }
 
 #[test]
+fn a_validation_that_is_not_finite_names_its_batch() {
+    let mut executor = Interpreter::new();
+    let mut trainer = trainer(&mut executor);
+    trainer.begin(&network().initialise(1)).unwrap();
+    let mut bad = windows(0, 4);
+    bad[1] = f64::NAN;
+    let error = trainer.validate(3, Weights::Trained, &bad).unwrap_err();
+    assert!(matches!(error, DiffusionError::NonFiniteValidation { batch: 3, .. }), "{error}");
+    assert!(error.to_string().starts_with("validate: the loss is NaN in batch 3"), "{error}");
+}
+
+#[test]
+fn constants_out_of_range_are_refused_before_a_step() {
+    let refused = |training: Training| {
+        let mut executor = Interpreter::<f64>::new();
+        Trainer::new(&mut executor, network(), &WINDOW, training, 4).unwrap_err().to_string()
+    };
+    let optimiser = AdamW { betas: [0.9, 1.0], ..AdamW::default() };
+    assert!(refused(Training { optimiser, ..training() }).contains("`betas` must be"));
+    let average = Some(Average { decay: 1.0 });
+    assert!(refused(Training { average, ..training() }).contains("`decay` must be in [0, 1)"));
+}
+
+#[test]
 fn times_and_noise_given_are_those_drawn() {
     let run = |given: bool| {
         let mut executor = Interpreter::new();

@@ -222,6 +222,12 @@ fn what_it_cannot_do_is_refused() {
             refused(Twisted { resampling: Resampling { cut: Some(cut), ..base.resampling }, ..base.clone() });
         assert!(cut.contains("`cut` must be at least 1"), "{cut}");
     }
+    let cut_by = |below: f64| Twisted {
+        resampling: Resampling { below, cut: Some(1.0), ..base.resampling },
+        ..base.clone()
+    };
+    assert!(refused(cut_by(0.5)).contains("`below` must be above 0.5 where `cut` is 1"));
+    cut_by(0.75).check().unwrap();
     let mut exact = posterior(Guidance::mmps(1));
     exact.observation.noise_std = 0.0;
     let narrow = Twisted { resampling: Resampling { gamma: 0.0, ..base.resampling }, ..base.clone() };

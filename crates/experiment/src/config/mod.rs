@@ -286,8 +286,8 @@ pub struct Assimilation {
     /// Fewer test trajectories for these numbers of corrections, which cost the most: `{16: 1}`.
     #[serde(default)]
     pub fewer: BTreeMap<u32, usize>,
-    /// Whether samples stay on disk. Where not, they go once they are scored, and a run goes on from scores alone: a
-    /// table of a hundred sets of samples is some kB then.
+    /// Whether samples stay on disk. Where not, those of a variant go once all of them are scored, and a run goes on from
+    /// scores alone: a table of a hundred sets of samples is some kB then.
     #[serde(default = "yes")]
     pub keep_samples: bool,
     /// From prior to posterior.

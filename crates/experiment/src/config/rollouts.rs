@@ -1,11 +1,46 @@
-//! Whether rollouts can be.
+//! Rollouts of the score, and whether they can be.
 
 use super::validate::Problems;
-use super::{Experiment, ObservationConfig, ScoreConfig};
-use sda_diffusion::{Conditioning, Guidance, Levels, Rollout};
+use super::{Experiment, ObservationConfig, RolloutConfig, ScoreConfig};
+use ndarray::ArrayD;
+use sda_diffusion::{Conditioning, Guidance, Levels, NoisePredictor, Rolling, Rollout};
+use sda_observe::Observation;
 use std::collections::BTreeSet;
 
 impl Experiment {
+    /// A rollout that follows one of the observations.
+    pub(crate) fn rolling(
+        &self,
+        r: &RolloutConfig,
+        o: &ObservationConfig,
+        observation: Observation,
+    ) -> Rolling<Box<dyn NoisePredictor>> {
+        let a = &self.assimilation;
+        Rolling {
+            rollout: r.rollout,
+            conditioning: r.conditioning,
+            sampler: a.sampler.with(self.schedule, r.corrections, o.noise_of_state()),
+            guidance: r.guidance.clone().unwrap_or_else(|| a.guidance.clone()),
+            place: a.place,
+            prior: self.prior(),
+            observation: Some(observation),
+        }
+    }
+
+    /// Whether each rollout's guidance serves its windows, of trajectories [L, state…].
+    pub(super) fn check_rollouts_with(&self, state: &[usize], p: &mut Problems) {
+        let shape = [&[self.assimilation.samples, self.assimilation.length], state].concat();
+        for (i, r) in self.rollouts.iter().enumerate() {
+            let Some(o) = self.observations.iter().find(|o| o.name == r.observation) else { continue };
+            let Ok(seen) = o.operator.output_shape(&shape) else { continue };
+            let nothing = ArrayD::zeros(&seen[1..]);
+            let Ok(observation) = Observation::new(o.operator.clone(), nothing, o.noise_std) else {
+                continue;
+            };
+            p.result(&format!("rollouts.{i}"), self.rolling(r, o, observation).check(&shape));
+        }
+    }
+
     /// Values of the rollouts, and how they fit what they follow and the network.
     pub(super) fn check_rollouts(&self, p: &mut Problems) {
         let (length, a) = (self.assimilation.length, &self.assimilation);

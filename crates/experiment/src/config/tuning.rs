@@ -14,7 +14,7 @@ pub enum Settings {
     /// The assimilation's own.
     #[default]
     Given,
-    /// What a tuning chooses for each observation; the assimilation's own are not used.
+    /// What a tuning chooses for each observation. The assimilation's own serve rollouts and the prior alone.
     Tuned,
 }
 

@@ -8,7 +8,7 @@ use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;
 use crate::stages::prior::NAME as PRIOR;
 use sda_diffusion::Twisted;
-use sda_nn::Network;
+use sda_nn::{Network, NnError};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -86,18 +86,13 @@ impl Experiment {
         }
         p.result("schedule", self.schedule.check());
         p.result("training.levels", t.levels.check());
-        let o = &t.optimiser;
-        let betas = o.betas.iter().all(|b| (0.0..1.0).contains(b));
-        p.that(betas, "training.optimiser.betas", format!("must be in [0, 1), and are {:?}", o.betas));
-        p.positive("training.optimiser.epsilon", o.epsilon);
-        let decay = o.weight_decay;
-        p.that(
-            decay >= 0.0 && decay.is_finite(),
-            "training.optimiser.weight_decay",
-            format!("must be finite and not negative, and is {decay}"),
-        );
-        if let Some(norm) = o.clip_norm {
-            p.positive("training.optimiser.clip_norm", norm);
+        p.result("training.times", t.times.check());
+        match t.optimiser.validate() {
+            Ok(()) => {}
+            Err(NnError::Optimiser { field, expected, found }) => {
+                p.add(&format!("training.optimiser.{field}"), format!("must be {expected}, and is {found}"));
+            }
+            Err(other) => p.add("training.optimiser", other.to_string()),
         }
     }
 

@@ -184,7 +184,7 @@ pub(super) fn training(run: &Run, model: &Model) -> Result<Drawing, FigureError>
         .map(|t| (0..epochs.len()).map(|e| t.decay.at(e, epochs.len(), t.learning_rate)).collect());
     let parameters: usize = model.weights.values().map(ndarray::ArrayBase::len).sum();
     TrainingCurve {
-        title: &format!("{}: training", run.loaded.experiment.title),
+        title: &format!("{}: training{}", run.loaded.experiment.title, run.of_variant()),
         subtitle: &format!("{parameters} parameters"),
         epochs: &epochs,
         training: &reals(&model.curve.training),

@@ -90,6 +90,10 @@ pub(crate) fn evaluate(
             add(&mut metrics, o, None, &values);
             of_references.push(Some(values));
             all_reused &= !fresh;
+            if !fresh {
+                progress.skip(1);
+                continue;
+            }
         } else {
             of_references.push(None);
             if run.system.flow().is_some() && o.config.target.is_none() {
@@ -116,7 +120,11 @@ pub(crate) fn evaluate(
             Run::remove(&PosteriorSamples::path(run, o, p.corrections))?;
         }
         all_reused &= !fresh;
-        progress.advance(1);
+        if fresh {
+            progress.advance(1);
+        } else {
+            progress.skip(1);
+        }
     }
     let pooled = calibration::pooled(&metrics).map_err(ExperimentError::stage(STAGE))?;
     metrics.extend(means(&metrics, pooled));

@@ -46,7 +46,11 @@ pub(crate) fn reference(run: &Run, observed: &[Observed]) -> Result<Vec<Option<R
         let (reference, fresh) = one(run, o, settings)?;
         all_reused &= !fresh;
         out.push(Some(reference));
-        progress.advance(1);
+        if fresh {
+            progress.advance(1);
+        } else {
+            progress.skip(1);
+        }
     }
     run.finish(progress, STAGE, all_reused, "reference");
     Ok(out)

@@ -8,7 +8,7 @@ use super::rollout;
 use super::train::Model;
 use super::tune::Settled;
 use super::{calibration, fields, modes};
-use crate::config::{Experiment, ObservationConfig, ScoreConfig, Settings, to_line};
+use crate::config::{Assimilation, Experiment, ObservationConfig, ScoreConfig, Settings, to_line};
 use crate::error::ExperimentError;
 use crate::figures::{Drawing, FigureError};
 use crate::report::{Cell, Facts, Image, Picture, Report, Table, significant};
@@ -42,7 +42,8 @@ pub(crate) fn report(
             if let Some((reel, shown)) = fields::film(part, o, best)? {
                 let stem = named(part.run, &format!("film-{}", o.config.name));
                 reel.save(&run.folder.join("figures"), &stem).map_err(&wrap)?;
-                let caption = format!("«{}», vorticity from left to right: {shown}.", o.config.name);
+                let of = part.run.of_variant();
+                let caption = format!("«{}»{of}, vorticity from left to right: {shown}.", o.config.name);
                 let image = Image::Png(reel.apng().map_err(&wrap)?);
                 figures.push(Picture { file: format!("figures/{stem}.gif"), caption, image });
             }
@@ -77,8 +78,10 @@ pub(crate) fn report(
         for name in run.loaded.experiment.observations.iter().filter(|o| o.target.is_none()).map(|o| &o.name)
         {
             let Some(drawing) = calibration::histograms(part, name, observed, references)? else { continue };
-            let caption =
-                format!("Ranks of the truth among the samples, observation «{name}»; flat if calibrated.");
+            let of = part.run.of_variant();
+            let caption = format!(
+                "Ranks of the truth among the samples, observation «{name}»{of}; flat if calibrated."
+            );
             let stem = named(part.run, &format!("ranks-{name}"));
             figures.push(picture(run, &drawing, &stem, caption)?);
         }
@@ -87,14 +90,18 @@ pub(crate) fn report(
     let e = &run.loaded.experiment;
     if e.reference.is_some() && e.assimilation.settings == Settings::Given {
         for (stem, drawing) in distances(run, parts).map_err(&wrap)? {
-            let caption = "W₁ to the particle filter against corrections; dashed: two runs of the filter.";
-            figures.push(picture(run, &drawing, &stem, caption.into())?);
+            let caption = format!(
+                "W₁ to the particle filter against corrections{}; dashed: two runs of the filter.",
+                fewer(&e.assimilation)
+            );
+            figures.push(picture(run, &drawing, &stem, caption)?);
         }
     }
     for part in parts.iter().filter(|part| !part.model.curve.training.is_empty()) {
         let curve = training(part.run, &part.model).map_err(&wrap)?;
         let stem = named(part.run, "training");
-        figures.push(picture(run, &curve, &stem, "Denoising loss over the training.".into())?);
+        let caption = format!("Denoising loss over the training{}.", part.run.of_variant());
+        figures.push(picture(run, &curve, &stem, caption)?);
         write_curve(part.run, &part.model)?;
     }
     let tables = tables(run, observed, references, parts)?;
@@ -223,7 +230,7 @@ fn tables(
         }
     }
     out.extend(parts.iter().filter_map(|part| Some(part.prior.as_ref()?.table(part.run))));
-    out.extend(parts.iter().flat_map(|part| part.rollouts.iter().map(rollout::table)));
+    out.extend(parts.iter().flat_map(|part| part.rollouts.iter().map(|r| rollout::table(part.run, r))));
     out.extend(parts.iter().flat_map(|part| part.settled.tuned.tables.iter().cloned()));
     Ok(out)
 }
@@ -271,13 +278,21 @@ fn summary(part: &Part<'_>) -> String {
     };
     let name = run.variant.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     format!(
-        "{name}{} with {parameters} parameters, {trained}; {} samples of {} states for each of {} test trajectories, {}.",
+        "{name}{} with {parameters} parameters, {trained}; {} samples of {} states for each of {} test trajectories{}, {}.",
         score_name(&e.score),
         e.assimilation.samples,
         lengths(e),
         e.assimilation.trajectories,
+        fewer(&e.assimilation),
         steps(e, settled)
     )
+}
+
+/// ` (C = 16: 1)`, the trajectories of numbers of corrections that have fewer than the others.
+pub(super) fn fewer(a: &Assimilation) -> String {
+    let has_fewer = |(c, n): &(&u32, &usize)| **n < a.trajectories && a.corrections.contains(*c);
+    let each: Vec<String> = a.fewer.iter().filter(has_fewer).map(|(c, n)| format!("C = {c}: {n}")).collect();
+    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
 }
 
 /// Scores of one observation: the filter first, then each number of corrections.
@@ -329,7 +344,7 @@ fn table(run: &Run, name: &str, parts: &[Part<'_>]) -> Table {
             match e.assimilation.trajectories {
                 _ if observed.is_some_and(|o| o.target.is_some()) => "A target, sampled once".to_owned(),
                 1 => "One trajectory".to_owned(),
-                n => format!("Means over {n} trajectories ± standard error"),
+                n => format!("Means over {n} trajectories{} ± standard error", fewer(&e.assimilation)),
             },
             if e.reference.is_some() {
                 "; W₁ of the filter is between two of its runs"

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report::{Cell, Table};
 use crate::run::Run;
 use ndarray::{Array2, Array3, ArrayD, Axis, Slice};
-use sda_diffusion::{NoisePredictor, Rolling, Rollout, RolloutRun, RolloutState};
+use sda_diffusion::{Rollout, RolloutRun, RolloutState};
 use sda_evaluation::{CrpsForm, SpreadSkillSums, mean_crps};
 use sda_graph::Executor;
 use sda_nn::Weights;
@@ -161,15 +161,7 @@ fn roll(
     }
     let observation = Observation::new(o.config.operator.clone(), o.y.clone(), o.config.noise_std)
         .map_err(ExperimentError::stage(STAGE))?;
-    let rolling: Rolling<Box<dyn NoisePredictor>> = Rolling {
-        rollout: r.rollout,
-        conditioning: r.conditioning,
-        sampler: a.sampler.with(e.schedule, r.corrections, o.config.noise_of_state()),
-        guidance: r.guidance.clone().unwrap_or_else(|| a.guidance.clone()),
-        place: a.place,
-        prior: run.loaded.experiment.prior(),
-        observation: Some(observation),
-    };
+    let rolling = e.rolling(r, &o.config, observation);
     let shape = run.shape(a.samples, a.length);
     let planned = rolling.compile(&mut executor, &shape).map_err(&wrap)?;
     let mut state = match restore(&planned, partial, key)? {
@@ -368,7 +360,7 @@ fn write(run: &Run, rollouts: &[Rolled]) -> Result<(), ExperimentError> {
 }
 
 /// Scores of a rollout by states.
-pub(crate) fn table(rolled: &Rolled) -> Table {
+pub(crate) fn table(run: &Run, rolled: &Rolled) -> Table {
     let r = &rolled.config;
     let row = |score: &Score| {
         let chi = score.innovation_chi_squared.map_or(Cell::Missing, Cell::Number);
@@ -395,7 +387,7 @@ pub(crate) fn table(rolled: &Rolled) -> Table {
         "evaluations of the network",
     ];
     Table {
-        title: format!("Rollout «{}»: {:?}, {:?}", r.name, r.rollout, r.conditioning),
+        title: format!("Rollout «{}»{}: {:?}, {:?}", r.name, run.of_variant(), r.rollout, r.conditioning),
         note: format!(
             "Observation «{}», {} trajectories, {} samples, normalised units; evaluations are for all states.{from}{lost}",
             r.observation, rolled.trajectories, rolled.samples

@@ -111,7 +111,7 @@ fn epochs(
             let loss = one_epoch(trainer, &e.training, windows, &receive, epoch, &progress)?;
             curve.training.push(loss);
             if (epoch + 1).is_multiple_of(e.training.validation_every) || epoch + 1 == epochs {
-                curve.validation.push(validate(trainer, windows, used, e.training.batch)?);
+                curve.validation.push(validate(trainer, windows, used, e.training.batch, epoch)?);
             }
             let due = clock.is_due();
             if due || run.is_interrupted() {
@@ -152,27 +152,29 @@ fn one_epoch(
 /// A training's error, with its epoch and the remedy where the numbers are at fault.
 fn in_epoch(epoch: usize, error: DiffusionError) -> ExperimentError {
     match error {
-        DiffusionError::NonFiniteLoss { .. } => ExperimentError::Stage {
-            stage: STAGE,
-            reason: format!("epoch {epoch}: {error}; lower training.learning_rate"),
-        },
+        DiffusionError::NonFiniteLoss { .. } | DiffusionError::NonFiniteValidation { .. } => {
+            ExperimentError::Stage {
+                stage: STAGE,
+                reason: format!("epoch {epoch}: {error}; lower training.learning_rate"),
+            }
+        }
         other => ExperimentError::diffusion(STAGE)(other),
     }
 }
 
-/// Mean loss over one fixed window of each validation trajectory.
+/// Mean loss over one fixed window of each validation trajectory, after an epoch.
 fn validate(
     trainer: &mut Trainer<'_, Device>,
     windows: &Windows<'_>,
     used: Weights,
     batch: usize,
+    epoch: usize,
 ) -> Result<f32, ExperimentError> {
     let (mut sum, mut count) = (0.0, 0);
     for (i, values) in windows.held_out(batch).enumerate() {
         let values = values?;
         let n = values.len() / windows.window_len();
-        sum += n as f64
-            * trainer.validate(i as u32, used, &values).map_err(ExperimentError::diffusion(STAGE))?;
+        sum += n as f64 * trainer.validate(i as u32, used, &values).map_err(|e| in_epoch(epoch, e))?;
         count += n;
     }
     Ok((sum / f64::from(count as u32)) as f32)

@@ -3,6 +3,7 @@
 mod told;
 
 use super::assimilate::{drive, with_weights};
+use super::samples::Keyed;
 use super::train::Model;
 use super::{covariance, keys};
 use crate::config::{Candidate, Experiment, ObservationConfig, Settings, Tuning, to_text};
@@ -122,9 +123,9 @@ pub(crate) fn tune(
         }
         let choice = choose(&trials, costs, &tuning.rule).ok_or_else(|| all_diverged(o))?;
         tuned.chosen.insert(o.name.clone(), tuning.candidates[choice.chosen].clone());
-        tuned.notes.extend(remark(o, &choice));
+        tuned.notes.extend(remark(run, o, &choice));
         let of_this = told::rows(o, tuning, &trials, costs, &choice);
-        tuned.tables.push(told::table(o, tuning, &of_this));
+        tuned.tables.push(told::table(run, o, tuning, &of_this));
         rows.extend(of_this);
     }
     told::write(run, &tuned.chosen, &rows)?;
@@ -141,12 +142,13 @@ fn all_diverged(o: &ObservationConfig) -> ExperimentError {
     ExperimentError::Stage { stage: STAGE, reason }
 }
 
-fn remark(o: &ObservationConfig, choice: &Choice) -> Option<String> {
+fn remark(run: &Run, o: &ObservationConfig, choice: &Choice) -> Option<String> {
     choice.all_refuted.then(|| {
         format!(
-            "tuning of «{}»: every candidate is refuted by its residual or its ranks; the best CRPS was taken. A longer \
-             training, wider windows or other candidates may help.",
-            o.name
+            "tuning of «{}»{}: every candidate is refuted by its residual or its ranks; the best CRPS was taken. A \
+             longer training, wider windows or other candidates may help.",
+            o.name,
+            run.of_variant()
         )
     })
 }
@@ -205,6 +207,10 @@ impl One<'_> {
         let name = format!("tuning/{}-{}.json", self.o.name, &key[..12]);
         let partial = run.folder.join(format!("tuning/{}.partial.safetensors", self.o.name));
         if let Some(stored) = load(&run.folder.join(&name))?.filter(|stored| stored.key == key) {
+            // Of a run killed before it removed what this candidate was made from; another's stays.
+            if matches!(Keyed::load(&partial, &key, STAGE), Ok(Some(_))) {
+                Run::remove(&partial)?;
+            }
             return Ok((stored.trial, false));
         }
         let trial = self.sample(&key, &partial, progress)?;

@@ -124,11 +124,14 @@ fn corrections_are_one_minus_the_powers() {
 fn constants_outside_their_range_are_refused_by_name() {
     let default = AdamW::default();
     default.validate().unwrap();
+    AdamW { betas: [0.0, 0.0], ..default }.validate().unwrap();
     let bad = [
         ("betas", AdamW { betas: [0.9, 1.0], ..default }),
-        ("betas", AdamW { betas: [0.0, 0.9], ..default }),
+        ("betas", AdamW { betas: [-0.1, 0.9], ..default }),
         ("betas", AdamW { betas: [f64::NAN, 0.9], ..default }),
         ("epsilon", AdamW { epsilon: 0.0, ..default }),
+        // 0 in single precision: 0/0 where a gradient is 0.
+        ("epsilon", AdamW { epsilon: 1e-50, ..default }),
         ("weight_decay", AdamW { weight_decay: -1e-3, ..default }),
         ("weight_decay", AdamW { weight_decay: f64::NAN, ..default }),
         ("clip_norm", AdamW { clip_norm: Some(0.0), ..default }),

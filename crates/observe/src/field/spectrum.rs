@@ -1,6 +1,6 @@
 //! Energy of a periodic field by wavenumber.
 //!
-//!   E(k) = ½ Σ_c Σ_{round(|k|) = k} |x̂_c(k)|²,  x̂(k) = 1/(H W) Σ x e^{−i k·x},  k = 0 … round(½ √(H² + W²))
+//!   E(k) = ½ Σ_c Σ_{round(|k|) = k} |x̂_c(k)|²,  x̂(k) = 1/(H W) Σ x e^{−i k·x},  k = 0 … round(√(⌊H/2⌋² + ⌊W/2⌋²))
 
 use super::axes;
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, Ix2};

@@ -17,6 +17,20 @@ fn tune(sandbox: &Sandbox, more: &[&str]) -> Command {
     sandbox.small_of("tune", &[&["--set", TUNING], more].concat())
 }
 
+#[test]
+fn each_variant_is_tuned_and_says_so() {
+    let sandbox = Sandbox::new();
+    let variants = "variants=[(name: \"narrow\", settings: [\"score.order=1\", \"score.network.features=9\"]), \
+        (name: \"same\", settings: [])]";
+    let output = succeed(tune(&sandbox, &["--set", variants]).output().unwrap());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for name in ["narrow", "same"] {
+        assert!(shown.contains(&format!("Tuning of «lo», {name}, noise")), "{shown}");
+        let file = sandbox.out().join(name).join("tuning.json");
+        assert!(file.is_file() && shown.contains(&format!("Tuning: {}", file.display())), "{shown}");
+    }
+}
+
 /// Files of the run directory that hold results.
 fn results(sandbox: &Sandbox) -> Contents {
     let mut all = sandbox.contents();

@@ -12,8 +12,21 @@ fn each_has_a_folder_and_all_share_observations_and_reference() {
     let sandbox = Sandbox::new();
     let output = sandbox.finish(&["--set", VARIANTS, "--set", FEWER]);
     let shown = String::from_utf8(output.stdout).unwrap();
-    for word in ["narrow, C = 0", "narrow, C = 2", "same, C = 2"] {
+    for word in [
+        "narrow, C = 0",
+        "narrow, C = 2",
+        "same, C = 2",
+        "Means over 2 trajectories (C = 2: 1) ± standard error",
+        "there are fewer trajectories (C = 2: 1)",
+    ] {
         assert!(shown.contains(word), "«{word}» is not in: {shown}");
+    }
+    // What is of one variant says so.
+    let report = fs::read_to_string(sandbox.out().join("report.html")).unwrap();
+    for word in
+        ["over the training, narrow.", "observation «hi», same; flat", "corrections (C = 2: 1); dashed"]
+    {
+        assert!(report.contains(word), "«{word}» is not in the report");
     }
     let contents = sandbox.contents();
     assert!(contents.contains_key("out/reference/lo-1.safetensors"));

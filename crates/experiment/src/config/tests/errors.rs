@@ -100,6 +100,16 @@ fn values_out_of_range() {
         &["training.optimiser.betas", "[0, 1)"],
     );
     check_value("batch: 8,", "batch: 8, optimiser: (weight_decay: -1.0),", &["weight_decay", "not negative"]);
+    check_value(
+        "batch: 8,",
+        "batch: 8, optimiser: (epsilon: 1e-50),",
+        &["training.optimiser.epsilon", "single precision", "1e-50"],
+    );
+    check_value(
+        "batch: 8,",
+        "batch: 8, times: LogNormal(mean: -1.2, std: 0.0),",
+        &["training.times", "times.std", "positive"],
+    );
     check_value("gamma: 3e-2", "gamma: -1.0", &["assimilation.guidance", "gamma", "-1"]);
     check_value("(steps: 8)", "(steps: 0)", &["assimilation.sampler", "steps", "at least 1"]);
     check_value("(steps: 8)", "(steps: 8, tau: NaN)", &["assimilation.sampler", "tau", "NaN"]);
@@ -363,4 +373,37 @@ fn jfps_on_more_states_than_the_data_has() {
     for word in ["observations.0.length: ", "covariance of 33 states", "have 32", "choose MMPS"] {
         assert!(message.contains(word), "«{word}» is not in: {message}");
     }
+}
+
+/// Guidance that serves the observation, and not the rollout's windows, is refused before anything is made.
+#[test]
+fn guidance_that_does_not_serve_the_windows_of_a_rollout() {
+    let file = Written::new(SMALL);
+    let recipe = crate::config::load_recipe(&super::root().join("datasets"), "lorenz63").unwrap();
+    let recipe = crate::config::Recipe { steps: 32, split: (4, 2, 1), ..recipe };
+    let check = |guidance: &str, rollout: &str, conditioning: &str, own: &str| {
+        let rollout = format!(
+            "rollouts=[(name: \"r\", observation: \"lo\", rollout: {rollout}, conditioning: {conditioning}{own})]"
+        );
+        let guidance = format!("assimilation.guidance={guidance}");
+        let levels = ["training.levels=PerState(share: 0.5)", "score.network.features=20"];
+        let loaded = file.load(None, &[levels[0], levels[1], &guidance, &rollout]).unwrap();
+        loaded.validate_with(&recipe).map_err(|e| e.to_string())
+    };
+    let (levels, guided) = ("Levels", "Guided(noise_std: 0.02)");
+    let (ahead, lag) = ("Forecast(window: 5, known: 1)", "FixedLag(lag: 8, known: 1, advance: 4)");
+    let gammas = |n: usize| format!("SdaPerVariable(gamma: {:?})", vec![3e-2; n]);
+    let spectral = format!("SdaSpectral(gamma: {:?})", [3e-2; 17]);
+    for (guidance, rollout, conditioning, told) in [
+        (&*gammas(1), lag, guided, "1 γ for 4 observed variables"),
+        (&gammas(1), ahead, guided, "1 γ for 3 observed variables"),
+        (&spectral, lag, levels, "17 γ, and there are 9 observed states"),
+        ("Sda(gamma: 3e-2, detach: true)", lag, levels, "would move states that are known"),
+    ] {
+        // A forecast from levels is not guided.
+        check(guidance, ahead, levels, "").unwrap();
+        let message = check(guidance, rollout, conditioning, "").unwrap_err();
+        assert!(message.contains("rollouts.0: ") && message.contains(told), "{message}");
+    }
+    check(&gammas(1), lag, guided, &format!(", guidance: {}", gammas(4))).unwrap();
 }

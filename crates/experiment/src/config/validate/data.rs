@@ -69,6 +69,7 @@ impl Experiment {
         // What is too large has no place to be checked in.
         if p.0.is_empty() {
             self.check_posteriors(recipe, &state, p);
+            self.check_rollouts_with(&state, p);
         }
         self.check_reference(system, p);
         // What is wrong already would be told again for every candidate.

@@ -2,6 +2,7 @@
 
 use crate::report::{Cell, Table};
 use crate::run::Part;
+use crate::stages::report::fewer;
 
 /// Heads and metrics of the columns.
 const COLUMNS: [(&str, &str); 9] = [
@@ -43,13 +44,17 @@ pub(crate) fn table(part: &Part<'_>, name: &str) -> Table {
             rows.push([Cell::Text(label.into()), cell].into_iter().chain(missing).collect());
         }
     }
+    let fewer = match fewer(a) {
+        none if none.is_empty() => none,
+        some => format!(" Of some numbers of corrections there are fewer trajectories{some}."),
+    };
     let climate = scores.mean(name, None, "climatological_innovation_chi2");
     let climate = climate.map_or(String::new(), |(value, _)| {
         format!(" χ² of the observation's innovation from the training data's climate: {value:.2}, about 1.")
     });
     Table {
         title: format!("Calibration of «{name}»{}", run.of_variant()),
-        note: format!("{}{climate}{}", note(a.samples, a.trajectories), weighing(part, name)),
+        note: format!("{}{fewer}{climate}{}", note(a.samples, a.trajectories), weighing(part, name)),
         columns: [""].into_iter().chain(COLUMNS.iter().map(|(head, _)| *head)).map(str::to_owned).collect(),
         rows,
     }

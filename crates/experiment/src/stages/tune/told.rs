@@ -74,7 +74,7 @@ pub(super) fn rows(
 }
 
 /// The candidates of one observation beside each other.
-pub(super) fn table(o: &ObservationConfig, tuning: &Tuning, rows: &[Row]) -> Table {
+pub(super) fn table(run: &Run, o: &ObservationConfig, tuning: &Tuning, rows: &[Row]) -> Table {
     let (lowest, highest) = tuning.rule.residual;
     let note = format!(
         "{} validation trajectories, {} samples each; normalised CRPS ± standard error, above the best of those not \
@@ -85,7 +85,7 @@ pub(super) fn table(o: &ObservationConfig, tuning: &Tuning, rows: &[Row]) -> Tab
     let heads =
         ["", "guidance", "sampler", "CRPS", "above the best", "rank p", "residual / noise", "evaluations"];
     Table {
-        title: format!("Tuning of «{}», noise {}", o.name, o.noise_std),
+        title: format!("Tuning of «{}»{}, noise {}", o.name, run.of_variant(), o.noise_std),
         note,
         columns: heads.map(str::to_owned).to_vec(),
         rows: rows.iter().map(cells).collect(),
