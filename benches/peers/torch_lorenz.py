@@ -12,7 +12,7 @@ from torch_score import GlobalScore, LocalScore, WindowNetwork, denoising_loss, 
 Work = Callable[[], object]
 MATMULS = [(64, 256, 256), (1024, 256, 256), (4096, 256, 256), (4096, 864, 96), (1024, 1024, 1024)]
 ORDER, LENGTH, DT = 4, 65, 0.025
-PARTICLES, FILTER_STD = 16384, 0.25
+PARTICLES, PATHS, FILTER_STD = 16384, 1024, 0.25
 CENTRE, SCALE = torch.tensor([0.0, 0.0, 25.0]), torch.tensor([8.0, 9.0, 8.6])
 
 
@@ -93,11 +93,11 @@ def simulate() -> Work:
     return work
 
 
-def systematic(weights: Tensor) -> Tensor:
-    """Ancestors by systematic resampling."""
-    n = weights.numel()
+def systematic(weights: Tensor, count: int = PARTICLES) -> Tensor:
+    """So many ancestors by systematic resampling."""
+    n = count
     positions = (torch.arange(n, dtype=torch.float64) + torch.rand((), dtype=torch.float64)) / n
-    return torch.searchsorted(weights.double().cumsum(0), positions).clamp_(max=n - 1)
+    return torch.searchsorted(weights.double().cumsum(0), positions).clamp_(max=weights.numel() - 1)
 
 
 def filter_problem(particles: int) -> tuple[Tensor, list[float]]:
@@ -120,20 +120,21 @@ def weights_of(x: Tensor, y: float) -> Tensor:
 
 
 def particle_filter() -> Work:
-    """hi with 16384 particles, L = 65: systematic resampling, whole paths by tracing ancestors at the end."""
+    """hi with 16384 particles, L = 65: systematic resampling, 1024 paths by tracing ancestors at the end."""
     prior, y = filter_problem(PARTICLES)
 
     def work() -> Tensor:
         x, states, ancestors = prior, [], []
         for i in range(LENGTH):
             if i:
-                x = transition(x)
-            parent = systematic(weights_of(x, y[i]))
+                parent = systematic(weights)
+                ancestors.append(parent)
+                x = transition(x[parent])
             states.append(x)
-            ancestors.append(parent)
-            x = x[parent]
-        path, index = [], torch.arange(PARTICLES)
-        for state, parent in zip(reversed(states), reversed(ancestors)):
+            weights = weights_of(x, y[i])
+        index = systematic(weights, PATHS)
+        path = [x[index]]
+        for state, parent in zip(reversed(states[:-1]), reversed(ancestors)):
             index = parent[index]
             path.append(state[index])
         return torch.stack(path[::-1], dim=1)
@@ -164,8 +165,18 @@ def particle_filter_published() -> Work:
 
 
 def exact_w1() -> Work:
-    """Exact W1 of 1024 × 1024 flattened trajectories: Euclidean costs, then the assignment."""
-    a, b = torch.randn(1024, LENGTH * 3), torch.randn(1024, LENGTH * 3)
+    """Exact W1 of two sets of 1024 trajectories of 65 states of the chain, after 64: Euclidean costs, then the assignment."""
+
+    def trajectories() -> Tensor:
+        x, states = initial(1024), []
+        for i in range(64 + LENGTH):
+            if i:
+                x = transition(x)
+            if i >= 64:
+                states.append(x)
+        return torch.stack(states, dim=1).flatten(1)
+
+    a, b = trajectories(), trajectories()
 
     def work() -> float:
         cost = torch.cdist(a, b).double().numpy()

@@ -1,7 +1,8 @@
 """The method's networks, composition and guidance in plain PyTorch, as the peer that benchmarks compare with.
 
 Written from the method's definition (docs/notation.md and ARCHITECTURE.md name the quantities); eager mode, no
-compilation, which is how the method is published and used. `torch_check.py` holds it to tests/reference.
+compilation, which is how the method is published and used, with the library's own layer norm where that is as fast.
+`torch_check.py` holds it to tests/reference.
 
 Shapes: B batch, L states of a trajectory, D components, W = 2k + 1 states of a window, C channels.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 ETA = 1e-3
 
@@ -27,15 +29,20 @@ def mu_sigma(t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class LayerNorm(nn.Module):
-    """No learned scale; the variance's divisor is n − 1. Over `axis`."""
+    """No learned scale, the variance's divisor n − 1; over an axis of n numbers, by the library's own kernel.
 
-    def __init__(self, axis: int):
+    (x − mean) / √(v n/(n − 1) + ε) = √((n − 1)/n) (x − mean) / √(v + ε (n − 1)/n), v with the divisor n.
+    """
+
+    def __init__(self, n: int, axis: int = -1):
         super().__init__()
-        self.axis = axis
+        share = (n - 1) / n
+        self.axis, self.eps = axis, 1e-5 * share
+        self.register_buffer("scale", torch.full((n,), math.sqrt(share)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(x, dim=self.axis, unbiased=True, keepdim=True)
-        return (x - mean) / torch.sqrt(variance + 1e-5)
+        last = x.movedim(self.axis, -1)
+        return functional.layer_norm(last, self.scale.shape, self.scale, None, self.eps).movedim(-1, self.axis)
 
 
 class TimeEmbedding(nn.Sequential):
@@ -54,7 +61,7 @@ class ResidualLinear(nn.Sequential):
     """x + Linear(SiLU(Linear(LN(x))))."""
 
     def __init__(self, width: int):
-        super().__init__(LayerNorm(-1), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        super().__init__(LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + super().forward(x)
@@ -108,7 +115,10 @@ class ModulatedBlock(nn.Module):
         conv = {"kernel_size": kernel_size, "padding": kernel_size // 2}
         self.project = nn.Sequential(nn.Linear(embedding, channels), nn.Unflatten(-1, (-1, 1)))
         self.residue = nn.Sequential(
-            LayerNorm(1), nn.Conv1d(channels, channels, **conv), nn.SiLU(), nn.Conv1d(channels, channels, **conv)
+            LayerNorm(channels, 1),
+            nn.Conv1d(channels, channels, **conv),
+            nn.SiLU(),
+            nn.Conv1d(channels, channels, **conv),
         )
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:

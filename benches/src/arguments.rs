@@ -11,7 +11,7 @@ const USAGE: &str = "usage: sda-benches gpu --help
   --peer torch       the same work in PyTorch too, in turns
   --peer jax-cfd     the simulator's items alone, and the published data generator's solver, in turns
   --items a,b        these alone
-  --rounds N         turns at most (9); at least 3, and no more once a side has taken 20 s
+  --rounds N         turns at most (9); from the third on no more once a side has taken 20 s
   --threads N        threads of both sides (2)
   --level L          instructions of ours: portable, avx2, avx512 … (the machine's best)
   --save FOLDER      writes cpu.md and cpu.json there, cpu-jax-cfd.md and .json beside jax-cfd

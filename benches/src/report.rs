@@ -102,7 +102,13 @@ impl Report {
         if let Some((name, versions)) = &self.peer {
             let _ = writeln!(out, "Peer: {name}, {versions}\n");
         }
-        out += "Times are medians of at least 3 turns; peer / ours is the median of the ratios of neighbouring runs.\n";
+        let turns = || self.lines.iter().map(|line| line.times.ours.len());
+        let (least, most) = (turns().min().unwrap_or(0), turns().max().unwrap_or(0));
+        let turns = if least == most { format!("{most}") } else { format!("{least} … {most}") };
+        let _ = writeln!(
+            out,
+            "Times are medians of {turns} turns; peer / ours is the median of the ratios of neighbouring runs."
+        );
         out += if MEASURED {
             "Memory is the growth of the largest resident set while a process of its own prepares the item and runs it \
              three times; program and libraries are left out.\n"

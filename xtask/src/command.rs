@@ -324,8 +324,16 @@ fn bench(arguments: Vec<OsString>) -> anyhow::Result<Request> {
     if rest.first().is_none_or(|suite| suite.to_string_lossy().starts_with('-')) {
         bail!("the suite's name must come first");
     }
+    // Before a peer of some GB is fetched.
+    let suite = rest[0].to_string_lossy().into_owned();
+    if !["cpu", "gpu"].contains(&&*suite) {
+        bail!("there is no suite «{suite}»; there are cpu and gpu");
+    }
+    let on_gpu = suite == "gpu";
+    if on_gpu && peer.as_ref().is_some_and(|peer| peer == "jax-cfd") {
+        bail!("jax-cfd is a peer of `bench cpu`; `bench gpu` has torch");
+    }
     // Drivers keep translated kernels on disk; the time of a first compilation is told without them.
-    let on_gpu = rest.first().is_some_and(|suite| suite == "gpu");
     let mut last = cargo_at_root("run").args(["--release", "-p", "sda-benches", "--"]).args(rest);
     if on_gpu {
         // Mesa's cache is a fresh one and not off: without any, llvmpipe translates kernels again within a run.
@@ -356,7 +364,13 @@ fn lint(arguments: Vec<OsString>) -> anyhow::Result<Request> {
         cargo_at_root("fmt").args(["--all", "--check"]),
         cargo_at_root("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]),
         cargo_at_root("doc").args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
-        cargo_at_root("clippy").args(["-p", "sda", "--no-default-features", "--", "-D", "warnings"]),
+        cargo_at_root("clippy").args(["-p", "sda", "-p", "sda-device"]).args([
+            "--all-targets",
+            "--no-default-features",
+            "--",
+            "-D",
+            "warnings",
+        ]),
     ]))
 }
 

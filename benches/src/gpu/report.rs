@@ -4,7 +4,7 @@ use super::arguments::Sizes;
 use super::origin::Origin;
 use super::rates::Rates;
 use super::setting::{Setting, name};
-use super::targets::{Target, targets};
+use super::targets::{HOST, Target, targets};
 use super::torch::{Bare, COMPILED, EAGER, TF32};
 use super::{kernel, program};
 use crate::report::{mebibytes, time};
@@ -155,16 +155,19 @@ impl Report {
             }
             out.push('\n');
         }
-        if !not.is_empty() {
+        let why = match &self.peer {
+            None => "without --peer torch",
+            Some(peer) if !peer.same => "the peer did not run on this adapter",
+            Some(_) => "the peer failed",
+        };
+        let (host, beside): (Vec<&Target>, Vec<&Target>) = not.into_iter().partition(|t| t.of == HOST);
+        for (why, not) in [(why, beside), ("the host waits for the device", host)] {
             let mut ratios: Vec<&str> = not.iter().map(|t| t.of).collect();
             ratios.sort_unstable();
             ratios.dedup();
-            let why = match &self.peer {
-                None => "without --peer torch",
-                Some(peer) if !peer.same => "the peer did not run on this adapter",
-                Some(_) => "the peer failed, or the host waited for the device",
-            };
-            let _ = writeln!(out, "Not measured ({why}), {} ratios: {}.", not.len(), ratios.join("; "));
+            if !not.is_empty() {
+                let _ = writeln!(out, "Not measured ({why}), {} ratios: {}.", not.len(), ratios.join("; "));
+            }
         }
         out
     }

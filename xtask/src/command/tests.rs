@@ -106,6 +106,11 @@ fn a_peer_is_installed_before_the_benchmark() {
     assert_eq!(last.variables(), []);
     assert!(failure("bench cpu --peer jax").contains("unknown peer 'jax'"));
     assert!(failure("bench --peer torch").contains("suite's name must come first"));
+    // Nothing is fetched for what is refused.
+    assert!(
+        failure("bench lorenz --peer torch").contains("there is no suite «lorenz»; there are cpu and gpu")
+    );
+    assert!(failure("bench gpu --peer jax-cfd").contains("`bench gpu` has torch"));
 }
 
 #[test]
@@ -131,7 +136,7 @@ fn lint_denies_warnings_in_all_of_them() {
             "fmt --all --check",
             "clippy --workspace --all-targets -- -D warnings",
             "doc --workspace --no-deps",
-            "clippy -p sda --no-default-features -- -D warnings"
+            "clippy -p sda -p sda-device --all-targets --no-default-features -- -D warnings"
         ]
     );
     assert_eq!(steps[2].variables(), [("RUSTDOCFLAGS".into(), "-D warnings".into())]);
