@@ -53,11 +53,16 @@ pub(super) fn classify(program: &Program, raw: &mut [Raw], cut: Cut) {
         let id = graph.id(i);
         rows_of.insert(id, marks.get(&id).copied().unwrap_or(own));
     }
+    // Rows of the blocks that a value is made in: a mark may say another number.
+    let mut made_in: HashMap<NodeId, usize> = HashMap::new();
     for i in topological(raw) {
-        let (class, rows) = class_of(graph, &raw[i], &rows_of, declared);
+        let (class, rows) = class_of(graph, &raw[i], &rows_of, &made_in, declared);
         if let Class::Rowwise(_) = class {
-            for o in raw[i].outputs.iter().filter(|o| !marks.contains_key(o)) {
-                rows_of.insert(*o, rows);
+            for o in &raw[i].outputs {
+                made_in.insert(*o, rows);
+                if !marks.contains_key(o) {
+                    rows_of.insert(*o, rows);
+                }
             }
         }
         raw[i].rows = if class == Class::Global { 0 } else { rows };
@@ -67,10 +72,13 @@ pub(super) fn classify(program: &Program, raw: &mut [Raw], cut: Cut) {
 }
 
 /// The class by the fewest rows among the inputs, which all of them can be cut by, else by the program's own rows.
+///
+/// What is made in blocks of as many rows is not whole while they are worked on: a step that reads it whole waits.
 fn class_of(
     graph: &Graph,
     step: &Raw,
     rows_of: &HashMap<NodeId, usize>,
+    made_in: &HashMap<NodeId, usize>,
     declared: Option<usize>,
 ) -> (Class, usize) {
     let fewest = step.inputs.iter().map(|(n, _)| rows_of[n]).filter(|&r| r > 0).min();
@@ -87,7 +95,15 @@ fn class_of(
                 classify_fused(fused, &flags, rows)
             }
         };
-        if class != Class::Global {
+        let waits = match &class {
+            Class::Global => true,
+            Class::Rowwise(accesses) | Class::Reduce(accesses) => step
+                .inputs
+                .iter()
+                .zip(accesses)
+                .any(|((n, _), access)| *access == Access::Whole && made_in.get(n) == Some(&rows)),
+        };
+        if !waits {
             return (class, rows);
         }
     }

@@ -139,3 +139,16 @@ fn a_state_whose_update_reads_all_of_it() {
         assert!(distance(&got, &want) < 1e-5, "{}\n{program}", distance(&got, &want));
     }
 }
+
+/// A mark that is no multiple of the rows that its value is made in: it must not make a block read what others write.
+#[test]
+fn a_mark_across_the_blocks_of_its_maker() {
+    check("mark across", |g| {
+        let (x, z) = (shared(g, "x", &[12, 8]), shared(g, "z", &[12, 3]));
+        let (x, z) = (g.rows(x), g.rows(z));
+        let t = g.tanh(x);
+        let b = g.reshape(t, &[32, 3]);
+        let b = g.rows(b);
+        vec![g.matmul(z, b, false, true)]
+    });
+}
