@@ -67,7 +67,7 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// The adapter that [`DeviceChoice::Auto`] takes: the first that is hardware. A software adapter is slower than the
+/// The adapter that [`DeviceChoice::Auto`] takes: the first of the fastest kind, if that is hardware. A software adapter is slower than the
 /// CPU executor on the same cores.
 #[cfg(feature = "gpu")]
 pub fn automatic(adapters: &[AdapterDescription]) -> Option<usize> {

@@ -120,7 +120,19 @@ impl Fusion<'_> {
             && operands + 8 <= Fused::MAX_OPERANDS
             && operands + results <= self.arrays
             && !(tight && cone.reads.iter().any(is_new))
+            && self.sources_hold(&cone.reads.iter().copied().filter(is_new).collect::<Vec<_>>())
             && cone.reads.iter().all(|s| self.group_of[s.index()] != Some(b))
+    }
+
+    /// Whether groups can write as many more of their members as are among these.
+    fn sources_hold(&self, new: &[NodeId]) -> bool {
+        let of = |s: &NodeId| self.group_of[s.index()];
+        new.iter().all(|s| {
+            let written =
+                |g: usize| self.groups[g].members.iter().filter(|m| self.escapes(m.index())).count();
+            let more = new.iter().filter(|other| of(other) == of(s)).count();
+            of(s).is_none_or(|g| written(g) + more <= Fused::MAX_RESULTS)
+        })
     }
 
     fn compute_again(&mut self, b: usize, cone: Cone) {

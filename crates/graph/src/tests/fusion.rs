@@ -79,6 +79,33 @@ fn no_step_reads_or_writes_more_than_an_argument_list_holds() {
     assert!(fused(&few).len() <= 5, "{} steps", fused(&few).len());
 }
 
+/// What a step computes again reads means and deviations, which the step that has them must be able to write.
+#[test]
+fn what_is_computed_again_leaves_the_source_within_its_results() {
+    let mut g = Graph::new();
+    let shared = |g: &mut Graph, name: String, shape: &[usize]| g.input(Declaration::shared(name, shape));
+    let normed: Vec<NodeId> = (0..8)
+        .map(|i| {
+            let x = shared(&mut g, format!("x{i}"), &[12, 6]);
+            let total = g.sum(x, &[1]);
+            let mean = g.scale(total, 1.0 / 6.0);
+            let centred = g.sub(x, mean);
+            let square = g.square(centred);
+            let total = g.sum(square, &[1]);
+            let deviation = g.sqrt(total);
+            g.div(centred, deviation)
+        })
+        .collect();
+    let y = normed.iter().copied().reduce(|a, b| g.add(a, b)).unwrap();
+    let w = shared(&mut g, "w".to_owned(), &[6, 6]);
+    let z = g.matmul(y, w, false, false);
+    let products: Vec<NodeId> = normed.iter().map(|&n| g.mul(n, z)).collect();
+    let out = products.into_iter().reduce(|a, b| g.add(a, b)).unwrap();
+    for step in plan(g, &[out]).steps() {
+        assert!(step.outputs.len() <= Fused::MAX_RESULTS, "{} outputs", step.outputs.len());
+    }
+}
+
 /// A register is free again after its last reader.
 #[test]
 fn a_long_chain_needs_few_registers() {

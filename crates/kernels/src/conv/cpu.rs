@@ -120,6 +120,13 @@ pub(crate) fn cpu(
     scratch: &mut [f32],
     parallel: bool,
 ) {
+    // A sum of nothing: no channels, or no images.
+    if call.inputs.iter().any(|input| input.is_empty()) {
+        if !call.adds {
+            call.output.fill(0.0);
+        }
+        return;
+    }
     #[cfg(target_arch = "x86_64")]
     if let Some(vectors) = direct_vectors(level, face, g) {
         let mut l = lengths(face, g, call.shapes);
@@ -127,8 +134,6 @@ pub(crate) fn cpu(
         let (a, b) = (call.inputs[0], call.inputs[1]);
         if face == Face::Filter {
             filter::run(filter_by_tiles(level, l), l, a, b, call.output, scratch, parallel);
-        } else if l.ci * l.co == 0 {
-            call.output.fill(0.0);
         } else {
             let packed = packed.expect("convolution: the caller packs weights where packed_len says so");
             let panels = Form::Panels(vectors);

@@ -4,7 +4,7 @@
 //!
 //! Exactness: a reduction over kernel × channels (forward, input gradient) or over batch × output points (filter).
 //! Order of the fast forms: taps in order and their channels, for a filter strips of points in order; none depends on
-//! threads or on how images are cut into calls.
+//! threads, nor, with vectors, on how images are cut into calls.
 //!
 //! Non-finite numbers: as [`crate::matmul`]. In a filter's gradient by tiles a point that is not finite reaches every tap of
 //! its channel, also those that zero padding keeps from it.

@@ -93,6 +93,15 @@ fn line(input: usize, kernel: usize, stride: usize, mode: PaddingMode) -> ConvGe
 }
 
 #[test]
+fn convolutions_of_no_channels_are_zero() {
+    for (batch, ci, co) in [(2, 0, 4), (2, 4, 0)] {
+        for geometry in [square([8, 8], 3, 1, PaddingMode::Circular), line(9, 3, 2, PaddingMode::Zero)] {
+            check((batch, ci, co, geometry));
+        }
+    }
+}
+
+#[test]
 fn networks_convolutions() {
     use PaddingMode::{Circular, Zero};
     let sizes = [

@@ -140,6 +140,17 @@ fn a_state_whose_update_reads_all_of_it() {
     }
 }
 
+/// What is summed over nothing is 0, as a result of its own and where it goes on, whatever was there before.
+#[test]
+fn a_sum_over_an_empty_axis() {
+    check("empty", |g| {
+        let (x, y) = (shared(g, "x", &[4, 0]), rows(g, "y", &[12, 0]));
+        let [x, y] = [x, y].map(|v| g.exp(v));
+        let [x, y] = [x, y].map(|v| g.sum(v, &[1]));
+        vec![x, g.cos(x), y, g.cos(y)]
+    });
+}
+
 /// A mark that is no multiple of the rows that its value is made in: it must not make a block read what others write.
 #[test]
 fn a_mark_across_the_blocks_of_its_maker() {
