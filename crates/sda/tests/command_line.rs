@@ -6,6 +6,7 @@ mod command_line {
     mod bad_files;
     mod bad_settings;
     mod devices;
+    #[cfg(feature = "gpu")]
     mod gpu;
     mod interrupted;
     mod killed;
