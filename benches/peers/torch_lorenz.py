@@ -95,8 +95,7 @@ def simulate() -> Work:
 
 def systematic(weights: Tensor, count: int = PARTICLES) -> Tensor:
     """So many ancestors by systematic resampling."""
-    n = count
-    positions = (torch.arange(n, dtype=torch.float64) + torch.rand((), dtype=torch.float64)) / n
+    positions = (torch.arange(count, dtype=torch.float64) + torch.rand((), dtype=torch.float64)) / count
     return torch.searchsorted(weights.double().cumsum(0), positions).clamp_(max=weights.numel() - 1)
 
 
@@ -165,7 +164,7 @@ def particle_filter_published() -> Work:
 
 
 def exact_w1() -> Work:
-    """Exact W1 of two sets of 1024 trajectories of 65 states of the chain, after 64: Euclidean costs, then the assignment."""
+    """Exact W1 of two sets of 1024 trajectories of the chain, 65 states after 64: Euclidean costs, then the assignment."""
 
     def trajectories() -> Tensor:
         x, states = initial(1024), []

@@ -1,8 +1,8 @@
 """The method's networks, composition and guidance in plain PyTorch, as the peer that benchmarks compare with.
 
 Written from the method's definition (docs/notation.md and ARCHITECTURE.md name the quantities); eager mode, no
-compilation, which is how the method is published and used, with the library's own layer norm where that is as fast.
-`torch_check.py` holds it to tests/reference.
+compilation, which is how the method is published and used, but for the library's own layer norm, which is
+faster (benches/reports/README.md). `torch_check.py` holds it to tests/reference.
 
 Shapes: B batch, L states of a trajectory, D components, W = 2k + 1 states of a window, C channels.
 """

@@ -50,16 +50,17 @@ pub fn write_with(
 pub fn remove_unfinished(folder: &Path) -> Result<usize, DataError> {
     let mut removed = 0;
     for path in left_in(folder, |_| true)? {
-        match fs::remove_file(&path) {
-            // By another run that cleans up.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            result => {
-                result.map_err(DataError::io("remove", &path))?;
-                removed += 1;
-            }
-        }
+        removed += usize::from(remove(&path)?);
     }
     Ok(removed)
+}
+
+/// Removes a file, and says whether it was there: another run that cleans up may have been first.
+pub(crate) fn remove(path: &Path) -> Result<bool, DataError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        result => result.map(|()| true).map_err(DataError::io("remove", path)),
+    }
 }
 
 /// What killed processes left of `path` itself, as far as [`remove_unfinished`] would remove it.

@@ -67,8 +67,8 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// The adapter that [`DeviceChoice::Auto`] takes: the first of the fastest kind, if that is hardware. A software adapter is slower than the
-/// CPU executor on the same cores.
+/// The adapter that [`DeviceChoice::Auto`] takes: the first of the fastest kind, if that is hardware. A software adapter
+/// is slower than the CPU executor on the same cores.
 #[cfg(feature = "gpu")]
 pub fn automatic(adapters: &[AdapterDescription]) -> Option<usize> {
     best(adapters.iter().map(|adapter| adapter.kind)).filter(|&i| adapters[i].kind.is_hardware())

@@ -74,6 +74,11 @@ impl Progress {
         }
     }
 
+    /// `n` more units, done now or by an earlier run.
+    pub fn count(&self, n: u64, is_fresh: bool) {
+        if is_fresh { self.advance(n) } else { self.skip(n) }
+    }
+
     /// A short word on the state of the work, such as "loss 0.0521".
     pub fn message(&self, text: impl Into<Cow<'static, str>>) {
         match &self.display {

@@ -37,7 +37,7 @@ pub struct TrajectoryWriter {
 impl TrajectoryWriter {
     /// Starts at block 0; what an earlier process left unfinished is removed, a whole store stays until `finish`.
     pub(super) fn create(path: &Path, layout: Layout, description: Description) -> Result<Self, DataError> {
-        let lock = begin_alone(path)?;
+        let lock = lock_to_write(path)?;
         Self::begin(path, layout, description, lock)
     }
 
@@ -46,7 +46,7 @@ impl TrajectoryWriter {
             return Err(DataError::field(path, field, detail));
         }
         let (unfinished, progress_file) = names(path)?;
-        remove_file(&progress_file)?;
+        whole_file::remove(&progress_file)?;
         remove_folder(&unfinished)?;
         fs::create_dir_all(&unfinished).map_err(DataError::io("create folder", &unfinished))?;
         let zarr = ZarrArray::create(&unfinished, &layout, &description)?;
@@ -59,7 +59,7 @@ impl TrajectoryWriter {
 
     /// Goes on after the last whole block, or starts where there is nothing to resume.
     pub(super) fn resume(path: &Path, layout: Layout, description: Description) -> Result<Self, DataError> {
-        let lock = begin_alone(path)?;
+        let lock = lock_to_write(path)?;
         let (unfinished, progress_file) = names(path)?;
         if !progress_file.exists() || !unfinished.exists() {
             return Self::begin(path, layout, description, lock);
@@ -144,7 +144,7 @@ impl TrajectoryWriter {
         }
         fs::rename(&self.unfinished, &self.path).map_err(DataError::io("write", &self.path))?;
         whole_file::sync_folder(whole_file::folder_of(&self.path));
-        remove_file(&self.progress_file)?;
+        whole_file::remove(&self.progress_file)?;
         remove_folder(&replaced)?;
         TrajectoryStore::open(&self.path)
     }
@@ -200,10 +200,12 @@ fn lock(path: &Path) -> Result<Lock, DataError> {
 }
 
 /// The lock, and nothing left of a progress file that a kill kept from its name.
-fn begin_alone(path: &Path) -> Result<Lock, DataError> {
+fn lock_to_write(path: &Path) -> Result<Lock, DataError> {
     let lock = lock(path)?;
     let (_, progress_file) = names(path)?;
-    whole_file::left_of(&progress_file)?.iter().try_for_each(|left| remove_file(left))?;
+    for torn in whole_file::left_of(&progress_file)? {
+        whole_file::remove(&torn)?;
+    }
     Ok(lock)
 }
 
@@ -219,8 +221,10 @@ pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
             Err(DataError::Busy { .. }) => {}
             held => {
                 let _held = held?;
-                torn.iter().try_for_each(|torn| remove_file(torn))?;
-                remove_file(&progress_file)?;
+                for torn in &torn {
+                    whole_file::remove(torn)?;
+                }
+                whole_file::remove(&progress_file)?;
                 remove_folder(&unfinished)?;
                 remove_folder(&replaced)?;
             }
@@ -230,13 +234,6 @@ pub(super) fn remove_leftovers(path: &Path) -> Result<(), DataError> {
         drop(lock(path));
     }
     Ok(())
-}
-
-fn remove_file(path: &Path) -> Result<(), DataError> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(DataError::io("remove", path)(e)),
-        _ => Ok(()),
-    }
 }
 
 fn remove_folder(path: &Path) -> Result<(), DataError> {

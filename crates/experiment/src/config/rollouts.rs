@@ -1,8 +1,7 @@
 //! Rollouts of the score, and whether they can be.
 
-use super::validate::Problems;
+use super::validate::{Problems, nothing_seen};
 use super::{Experiment, ObservationConfig, RolloutConfig, ScoreConfig};
-use ndarray::ArrayD;
 use sda_diffusion::{Conditioning, Guidance, Levels, NoisePredictor, Rolling, Rollout};
 use sda_observe::Observation;
 use std::collections::BTreeSet;
@@ -32,11 +31,7 @@ impl Experiment {
         let shape = [&[self.assimilation.samples, self.assimilation.length], state].concat();
         for (i, r) in self.rollouts.iter().enumerate() {
             let Some(o) = self.observations.iter().find(|o| o.name == r.observation) else { continue };
-            let Ok(seen) = o.operator.output_shape(&shape) else { continue };
-            let nothing = ArrayD::zeros(&seen[1..]);
-            let Ok(observation) = Observation::new(o.operator.clone(), nothing, o.noise_std) else {
-                continue;
-            };
+            let Some(observation) = nothing_seen(o, &shape) else { continue };
             p.result(&format!("rollouts.{i}"), self.rolling(r, o, observation).check(&shape));
         }
     }

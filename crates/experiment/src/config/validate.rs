@@ -3,6 +3,8 @@
 mod data;
 mod sizes;
 
+pub(super) use data::nothing_seen;
+
 use super::{Experiment, SamplerConfig, ScoreConfig, Settings};
 use crate::error::{ExperimentError, Problem};
 use crate::run::FOLDERS;

@@ -116,3 +116,14 @@ fn durations_and_rates_are_short() {
     );
     assert_eq!([0.5, 99.0, 1234.0, 45_600.0, 2.5e6].map(rate), ["0.50", "99", "1.2k", "46k", "2.5M"]);
 }
+
+/// What a stage finds done already lies between what it makes: the rate is of the latter.
+#[test]
+fn what_is_found_counts_in_the_position_and_what_is_made_in_the_rate() {
+    let (lines, log) = stage(100, INTERVAL);
+    let progress = Progress { display: Display::Lines(lines) };
+    (0..60).for_each(|i| progress.count(1, i % 2 == 0));
+    let Display::Lines(lines) = &progress.display else { unreachable!() };
+    lines.report(Duration::from_secs(30));
+    assert_eq!(log.lines(), ["train: 60 %, 1.00/s, 40 s left"]);
+}

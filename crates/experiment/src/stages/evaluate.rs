@@ -90,10 +90,7 @@ pub(crate) fn evaluate(
             add(&mut metrics, o, None, &values);
             of_references.push(Some(values));
             all_reused &= !fresh;
-            if !fresh {
-                progress.skip(1);
-                continue;
-            }
+            progress.count(1, fresh);
         } else {
             of_references.push(None);
             if run.system.flow().is_some() && o.config.target.is_none() {
@@ -107,8 +104,8 @@ pub(crate) fn evaluate(
                 add_floors(&mut metrics, o, &floors);
                 mean_field = Some(mean);
             }
+            progress.advance(1);
         }
-        progress.advance(1);
     }
     for p in samples {
         run.go_on(STAGE)?;
@@ -120,11 +117,7 @@ pub(crate) fn evaluate(
             Run::remove(&PosteriorSamples::path(run, o, p.corrections))?;
         }
         all_reused &= !fresh;
-        if fresh {
-            progress.advance(1);
-        } else {
-            progress.skip(1);
-        }
+        progress.count(1, fresh);
     }
     let pooled = calibration::pooled(&metrics).map_err(ExperimentError::stage(STAGE))?;
     metrics.extend(means(&metrics, pooled));

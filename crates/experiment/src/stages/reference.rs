@@ -46,11 +46,7 @@ pub(crate) fn reference(run: &Run, observed: &[Observed]) -> Result<Vec<Option<R
         let (reference, fresh) = one(run, o, settings)?;
         all_reused &= !fresh;
         out.push(Some(reference));
-        if fresh {
-            progress.advance(1);
-        } else {
-            progress.skip(1);
-        }
+        progress.count(1, fresh);
     }
     run.finish(progress, STAGE, all_reused, "reference");
     Ok(out)

@@ -3,7 +3,7 @@
 use super::sizes::numbers;
 use super::{LARGEST_COUNT, Problems};
 use crate::config::prior::check_posterior;
-use crate::config::{Experiment, Recipe, ScoreConfig, Settings};
+use crate::config::{Experiment, ObservationConfig, Recipe, ScoreConfig, Settings};
 use crate::error::ExperimentError;
 use ndarray::ArrayD;
 use sda_diffusion::{GlobalScore, Guidance, Levels, NoisePredictor, Posterior};
@@ -14,6 +14,13 @@ use std::path::Path;
 
 const SINGLE: &str = "the particle filter needs an operator that acts on single states: \
     Identity, Components, EveryNth, States, Affine, Saturate, Arctan or a Compose of these";
+
+/// An observation of trajectories [N, L, …] before anything was seen; none where the operator does not apply, which is
+/// told on its own.
+pub(in crate::config) fn nothing_seen(o: &ObservationConfig, shape: &[usize]) -> Option<Observation> {
+    let seen = o.operator.output_shape(shape).ok()?;
+    Observation::new(o.operator.clone(), ArrayD::zeros(&seen[1..]), o.noise_std).ok()
+}
 
 impl Experiment {
     /// Checks against the dataset.
@@ -146,11 +153,7 @@ impl Experiment {
         for (i, o) in self.observations.iter().enumerate() {
             let a = &self.of(o).assimilation;
             let shape = [&[a.samples, a.length], state].concat();
-            let Ok(seen) = o.operator.output_shape(&shape) else { continue };
-            let nothing = ArrayD::zeros(&seen[1..]);
-            let Ok(observation) = Observation::new(o.operator.clone(), nothing, o.noise_std) else {
-                continue;
-            };
+            let Some(observation) = nothing_seen(o, &shape) else { continue };
             let posterior =
                 Posterior { place: a.place, ..Posterior::new(&*prior, observation, a.guidance.clone()) };
             let states = posterior.covariance_states(a.length);
